@@ -1,0 +1,1 @@
+//! The command line of agentkernel: see ARCHITECTURE.md.

@@ -1,0 +1,36 @@
+//! What a backend can do on this host.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Isolation, NetworkMode};
+
+/// One flat declaration. What it says is tested by the conformance suite; what it does not say is
+/// refused by name.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Capabilities {
+    pub isolation: Isolation,
+    /// Sandboxes whose files survive stop, start and a reboot.
+    pub kept: bool,
+    /// Separate stdout and stderr, stdin, exact exit codes and signals.
+    pub terminal: bool,
+    pub detached_exec: bool,
+    pub files: bool,
+    pub mounts: bool,
+    pub read_only_root: bool,
+    /// The modes that can be had; anything else is refused.
+    pub networks: Vec<NetworkMode>,
+    pub user: bool,
+    pub limit_cpus: bool,
+    pub limit_memory: bool,
+    pub limit_pids: bool,
+    /// For ephemeral sandboxes.
+    pub limit_disk: bool,
+    /// For kept sandboxes.
+    pub limit_disk_kept: bool,
+    pub host_image: bool,
+    pub registry_images: bool,
+    /// Tells an out-of-memory kill from any other.
+    pub oom_reported: bool,
+    /// What this host lacks, in sentences for people: a wall that is missing, a limit that cannot be kept.
+    pub caveats: Vec<String>,
+}

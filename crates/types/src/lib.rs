@@ -1,0 +1,36 @@
+//! The plain data that every layer speaks: names, specs, limits, exits.
+//!
+//! No I/O and no runtime. Parse, don't check: a value of one of these types is valid, because its
+//! constructor refuses everything else. Every parse error is a sentence that names the value.
+
+mod capabilities;
+mod command;
+mod error;
+mod exit;
+mod image;
+mod isolation;
+mod mount;
+mod name;
+mod network;
+mod path;
+mod profile;
+mod resources;
+mod spec;
+mod units;
+mod user;
+
+pub use capabilities::Capabilities;
+pub use command::{Command, EnvVar, ExecId, ExecSpec, Signal, StdinMode, TerminalSize};
+pub use error::{ErrorKind, ParseError};
+pub use exit::{Exit, ExitCause, ExitStatus};
+pub use image::ImageRef;
+pub use isolation::Isolation;
+pub use mount::Mount;
+pub use name::{BackendName, SandboxId, SandboxName};
+pub use network::NetworkMode;
+pub use path::GuestPath;
+pub use profile::{Profile, ProfileGrants};
+pub use resources::Resources;
+pub use spec::{Lifetime, RootAccess, SandboxSpec};
+pub use units::{ByteSize, Cpus, TimeSpan};
+pub use user::UserSpec;

@@ -1,0 +1,46 @@
+//! A sandbox, completely planned: what a backend is asked to make.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName, UserSpec};
+
+/// Every field is honoured or refused by name; none is a hint.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct SandboxSpec {
+    pub id: SandboxId,
+    /// None for an ephemeral run without a name.
+    pub name: Option<SandboxName>,
+    pub lifetime: Lifetime,
+    pub image: ImageRef,
+    /// Where the grants came from; the fields below are what counts.
+    pub profile: Profile,
+    pub root: RootAccess,
+    pub network: NetworkMode,
+    /// In the order in which they are mounted: a later one may lie beneath an earlier one.
+    pub mounts: Vec<Mount>,
+    /// The environment of every command, on top of what the image sets.
+    pub env: Vec<EnvVar>,
+    /// None: the image's own, or the user's home.
+    pub workdir: Option<GuestPath>,
+    /// None: the image's own user.
+    pub user: Option<UserSpec>,
+    pub resources: Resources,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifetime {
+    /// Ends with its owner and leaves nothing.
+    Ephemeral,
+    /// Stays until it is removed; its files survive stop, start, crash and reboot.
+    Kept,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RootAccess {
+    /// A private writable layer over the image.
+    Writable,
+    /// Nothing but /tmp, /run, /dev/shm and writable mounts can be written.
+    ReadOnly,
+}
