@@ -216,6 +216,22 @@ pub(crate) fn kill_and_reap(pidfd: &OwnedFd) {
     let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
 }
 
+pub(crate) fn kill(pidfd: &OwnedFd) {
+    // Gone already: as good.
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+}
+
+/// Waits until the process has ended, and reaps it if it is a child of ours.
+pub(crate) async fn wait_for_end(pidfd: &OwnedFd) {
+    // A pidfd becomes readable when its process ends.
+    if let Ok(copy) = pidfd.try_clone()
+        && let Ok(watched) = tokio::io::unix::AsyncFd::with_interest(copy, tokio::io::Interest::READABLE)
+    {
+        let _ = watched.readable().await;
+    }
+    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+}
+
 fn describe(stage: u32, item: usize, error: Errno, plan: &Plan) -> Error {
     let (kind, text) = match stage {
         stage if stage == Stage::Sources as u32 => {
