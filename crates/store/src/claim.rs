@@ -54,7 +54,15 @@ impl Store {
         let folder = self.folder(name);
         match Lock::attempt(&folder).map_err(Error::io("lock", &folder))? {
             Attempt::Busy => Err(Error::Busy { name: name.clone() }),
-            Attempt::Missing => Err(self.explain_unlockable(name, folder)),
+            Attempt::NoFolder => Err(Error::NotFound { name: name.clone() }),
+            Attempt::NoLock => {
+                let path = folder.join(LOCK_FILE);
+                Err(Error::Corrupt {
+                    name: name.clone(),
+                    path,
+                    why: "it is missing or no file".to_owned(),
+                })
+            }
             Attempt::Held(lock) => match self.read(name)? {
                 Some(record) => Ok(Claim {
                     store: self.clone(),
@@ -71,10 +79,11 @@ impl Store {
     /// Removes a sandbox whose record cannot be used; `Busy` if somebody owns it. The gone is a success.
     pub fn discard(&self, name: &SandboxName) -> Result<()> {
         let folder = self.folder(name);
-        match Lock::attempt(&folder).map_err(Error::io("lock", &folder))? {
+        match Lock::attempt_or_mend(&folder).map_err(Error::io("lock", &folder))? {
             Attempt::Busy => Err(Error::Busy { name: name.clone() }),
-            Attempt::Held(_lock) => self.remove_folder(&folder),
-            Attempt::Missing => self.remove_folder(&folder),
+            Attempt::NoFolder => Ok(()),
+            // Not a folder, or nothing that can be locked: no sandbox of ours is like that, so nobody owns it.
+            Attempt::Held(_) | Attempt::NoLock => self.remove_folder(&folder),
         }
     }
 
@@ -113,18 +122,6 @@ impl Store {
         match fs::remove_dir(gone) {
             Err(error) if gone_already(&error) => Ok(()),
             removed => removed.map_err(Error::io("remove", gone)),
-        }
-    }
-
-    fn explain_unlockable(&self, name: &SandboxName, folder: PathBuf) -> Error {
-        if folder.symlink_metadata().is_err() {
-            return Error::NotFound { name: name.clone() };
-        }
-        let path = folder.join(LOCK_FILE);
-        Error::Corrupt {
-            name: name.clone(),
-            path,
-            why: "it is missing".to_owned(),
         }
     }
 }

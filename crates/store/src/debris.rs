@@ -119,7 +119,7 @@ impl Store {
         let right = match Lock::attempt(path).map_err(Error::io("lock", path))? {
             Attempt::Busy => return Ok(None),
             Attempt::Held(lock) => Right { _lock: Some(lock) },
-            Attempt::Missing => Right { _lock: None },
+            Attempt::NoFolder | Attempt::NoLock => Right { _lock: None },
         };
         let is_debris = match &debris.kind {
             // No lock yet: the maker works with paths, so when the folder loses its name in the sweep, the maker

@@ -3,12 +3,15 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::Path,
 };
 
 use rustix::{
-    fs::{CWD, OFlags, RenameFlags, renameat_with},
+    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, renameat_with},
     io::Errno,
 };
 
@@ -59,6 +62,22 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// A folder as it is now, whatever happens to its name later.
+pub fn open_folder(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty())
+}
+
+/// Whether what was opened is what the path names now.
+pub fn is_at(opened: impl AsFd, path: &Path) -> io::Result<bool> {
+    let own = rustix::fs::fstat(opened)?;
+    match rustix::fs::lstat(path) {
+        Ok(named) => Ok((own.st_dev, own.st_ino) == (named.st_dev, named.st_ino)),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// Renames a folder, but never onto another one: `AlreadyExists` then.
 pub fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
     let renamed = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -72,5 +91,14 @@ pub fn rename_to_free_name(from: &Path, to: &Path) -> io::Result<()> {
             Err(io::Error::from(io::ErrorKind::AlreadyExists))
         }
         renamed => Ok(renamed?),
+    }
+}
+
+/// Whether a folder has an entry of that name.
+pub fn has_entry(folder: impl AsFd, name: &str) -> io::Result<bool> {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
     }
 }

@@ -7,11 +7,16 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+
+use crate::file;
 
 pub const LOCK_FILE: &str = "lock";
 
@@ -22,15 +27,24 @@ pub struct Lock(File);
 pub enum Attempt {
     Held(Lock),
     Busy,
-    /// The folder or the file in it is not there.
-    Missing,
+    NoFolder,
+    /// Something is there, but nothing in it to lock.
+    NoLock,
 }
 
 impl Lock {
     /// Makes the lock of a new folder. It gets its name only when it is held, so nobody ever sees it free.
     pub fn make(folder: &Path) -> io::Result<Self> {
         let unnamed = folder.join("lock.new");
-        let file = open(&unnamed, OpenOptions::new().create_new(true).mode(0o600))?;
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(flags)
+            .open(&unnamed)?;
         file.lock()?;
         let lock = Self(file);
         std::fs::rename(&unnamed, folder.join(LOCK_FILE))?;
@@ -39,33 +53,40 @@ impl Lock {
 
     /// Never waits.
     pub fn attempt(folder: &Path) -> io::Result<Attempt> {
-        let path = folder.join(LOCK_FILE);
-        // Each turn that fails means that the sandbox was removed and made again since the last one.
+        Self::attempt_with(folder, OFlags::empty())
+    }
+
+    /// Also makes the lock of a folder that has lost it.
+    pub fn attempt_or_mend(folder: &Path) -> io::Result<Attempt> {
+        Self::attempt_with(folder, OFlags::CREATE)
+    }
+
+    fn attempt_with(folder: &Path, extra: OFlags) -> io::Result<Attempt> {
+        // Each turn that fails means that the sandbox was removed, or removed and made again, since the last one.
         for _ in 0..100 {
-            let file = match open(&path, &mut OpenOptions::new()) {
-                Ok(file) => file,
-                Err(error) if is_missing(&error) => return Ok(Attempt::Missing),
-                Err(error) => return Err(error),
+            let opened = match file::open_folder(folder) {
+                Err(Errno::NOENT) => return Ok(Attempt::NoFolder),
+                Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Attempt::NoLock),
+                opened => opened?,
             };
-            match file.try_lock() {
+            let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | extra;
+            let lock = match rustix::fs::openat(&opened, LOCK_FILE, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(lock) => Self(File::from(lock)),
+                Err(Errno::NOENT) if file::is_at(&opened, folder)? => return Ok(Attempt::NoLock),
+                Err(Errno::NOENT) => continue,
+                Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => return Ok(Attempt::NoLock),
+                Err(errno) => return Err(errno.into()),
+            };
+            match lock.0.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            let lock = Self(file);
-            match std::fs::symlink_metadata(&path) {
-                Ok(named) if lock.is(&named)? => return Ok(Attempt::Held(lock)),
-                Ok(_) => {}
-                Err(error) if is_missing(&error) => return Ok(Attempt::Missing),
-                Err(error) => return Err(error),
+            if file::is_at(&lock.0, &folder.join(LOCK_FILE))? {
+                return Ok(Attempt::Held(lock));
             }
         }
         Ok(Attempt::Busy)
-    }
-
-    fn is(&self, named: &std::fs::Metadata) -> io::Result<bool> {
-        let held = self.0.metadata()?;
-        Ok((held.dev(), held.ino()) == (named.dev(), named.ino()))
     }
 }
 
@@ -74,20 +95,4 @@ impl Drop for Lock {
         // Cannot fail for a descriptor that we hold; closing it frees the lock in any case.
         let _ = self.0.unlock();
     }
-}
-
-fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options
-        .read(true)
-        .write(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use agentkernel_types::SandboxName;
+use rustix::io::Errno;
 
 use crate::{Error, Paths, Record, Result, file, folder::check_folder};
 
@@ -123,18 +124,25 @@ impl Store {
         Ok(names)
     }
 
-    /// No record: either there is no such sandbox, or somebody has taken the record away.
+    /// No record: either there is no such sandbox, or somebody has taken the record out of its folder.
     fn explain_missing(&self, name: &SandboxName, path: PathBuf) -> Result<Option<Record>> {
-        let lock = self.folder(name).join(crate::lock::LOCK_FILE);
-        if lock.symlink_metadata().is_err() || path.symlink_metadata().is_ok() {
-            return Ok(None);
+        let folder = self.folder(name);
+        let is_robbed = || -> io::Result<bool> {
+            let opened = match file::open_folder(&folder) {
+                Err(Errno::NOENT) => return Ok(false),
+                opened => opened?,
+            };
+            // One that lost its name meanwhile is being removed.
+            Ok(!file::has_entry(&opened, RECORD_FILE)? && file::is_at(&opened, &folder)?)
+        };
+        match is_robbed().map_err(Error::io("read", &path))? {
+            true => Err(Error::Corrupt {
+                name: name.clone(),
+                path,
+                why: "it is missing".to_owned(),
+            }),
+            false => Ok(None),
         }
-        // A sandbox that is removed meanwhile loses its folder first, so both looks would have failed.
-        Err(Error::Corrupt {
-            name: name.clone(),
-            path,
-            why: "it is missing".to_owned(),
-        })
     }
 }
 
@@ -145,6 +153,6 @@ pub(crate) fn random_bits() -> u64 {
 
 fn is_wrong_kind(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory};
-    let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let is_link = error.raw_os_error() == Some(Errno::LOOP.raw_os_error());
     is_link || matches!(error.kind(), InvalidData | IsADirectory | NotADirectory)
 }
