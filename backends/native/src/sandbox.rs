@@ -22,7 +22,7 @@ use crate::{
     handle::{Handle, ProcessIdentity},
     host::Host,
     launch::Launched,
-    limits::Group,
+    limits::{self, Group},
     oom,
     start::{self, Folders, Started},
 };
@@ -95,7 +95,7 @@ impl Shared {
         let stream = crate::socket::connect(&self.socket()).map_err(|_| not_running())?;
         let connection = open(stream).map_err(|error| not_running().because(error))?;
         live.connection = Some(connection.clone());
-        if live.group.is_none() && self.spec.resources.needs_group() {
+        if live.group.is_none() && limits::any(&self.spec.resources) {
             live.group = Group::open(self.host.limits(), &self.spec.id).map(Arc::new);
         }
         Ok(connection)
@@ -176,7 +176,7 @@ impl Shared {
         if self.is_kept() {
             let _ = std::fs::remove_file(self.socket());
         }
-        if self.spec.resources.needs_group()
+        if limits::any(&self.spec.resources)
             && let Some(group) = Group::open(self.host.limits(), &self.spec.id)
         {
             let _ = group.remove();

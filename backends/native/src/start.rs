@@ -23,7 +23,7 @@ use crate::{
         self, Connections, Launched,
         plan::{Identity, Plan, ResourceLimit, c_string},
     },
-    limits::{Group, PidsBy},
+    limits::{self, Group, PidsBy},
     mounts,
     privilege::Privilege,
     root::{self, Facts},
@@ -89,7 +89,7 @@ pub(crate) fn start(host: &Host, spec: &SandboxSpec, folders: Option<&Folders>, 
     let image = discover(host)?;
     let boot = boot(spec, &image, &user, folders.is_some());
     let plan = plan(host, spec, folders, &image, &user, identity)?;
-    let group = if spec.resources.needs_group() {
+    let group = if limits::any(&spec.resources) {
         Group::create(host.limits(), &spec.id, &spec.resources)?
     } else {
         None
