@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc, time::Duration};
 
+use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
     Backend, Context, Descriptor, Error, Leftover, Result, Sandbox, SandboxHandle, Settings, Workspace,
 };
@@ -155,10 +156,10 @@ impl NativeBackend {
     /// A sandbox that nobody knows any more may still run behind its socket: it is ended, too.
     async fn sweep_socket(&self, path: &std::path::Path) -> std::io::Result<()> {
         if let Ok(stream) = crate::socket::connect(path)
-            && let Ok(connection) = crate::sandbox::open(stream)
+            && let Ok(stream) = crate::sandbox::tokio_stream(stream)
         {
-            let ended = tokio::time::timeout(Duration::from_secs(5), connection.shutdown(Duration::ZERO)).await;
-            if ended.is_err() {
+            let cx = Context::within(Duration::from_secs(5));
+            if AgentConnection::open(stream).shutdown(&cx, Duration::ZERO).await.is_err() {
                 return Err(std::io::Error::other("the sandbox behind it does not end"));
             }
         }

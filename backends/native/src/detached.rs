@@ -67,7 +67,7 @@ impl Logs {
     }
 
     /// All commands, the oldest first. `running` are those that the agent says still run.
-    pub(crate) fn list(&self, running: &[String]) -> io::Result<Vec<DetachedStatus>> {
+    pub(crate) fn list(&self, running: &[ExecId]) -> io::Result<Vec<DetachedStatus>> {
         let mut found = Vec::new();
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -85,12 +85,12 @@ impl Logs {
         Ok(found)
     }
 
-    fn status(&self, id: &ExecId, running: &[String]) -> Option<DetachedStatus> {
+    fn status(&self, id: &ExecId, running: &[ExecId]) -> Option<DetachedStatus> {
         let start: Start = serde_json::from_slice(&read_small(&self.file(id, "start")).ok()?).ok()?;
         let size = |suffix| fs::symlink_metadata(self.file(id, suffix)).map_or(0, |found| found.size());
         let exit = match self.exit(id) {
             Some(exit) => Some(exit),
-            None if running.iter().any(|known| known == id.as_str()) => None,
+            None if running.contains(id) => None,
             None => Some(Exit::signal(9).with_cause(ExitCause::SandboxStopped)),
         };
         Some(DetachedStatus {

@@ -21,7 +21,7 @@ use crate::{
     files::SandboxFiles,
     handle::{Handle, ProcessIdentity},
     host::Host,
-    launch::Launched,
+    launch::{Launched, plan::Plan},
     limits::{self, Group},
     oom,
     start::{self, Folders, Started},
@@ -51,6 +51,8 @@ struct Live {
     /// Only in the process that started it.
     launched: Option<Launched>,
     group: Option<Arc<Group>>,
+    /// Until the agent has answered: what a failure of the launch is explained with.
+    booting: Option<Box<Plan>>,
 }
 
 impl NativeSandbox {
@@ -82,7 +84,7 @@ impl Shared {
     /// A connection to the running sandbox, made at first need.
     pub(crate) async fn connection(&self, operation: &'static str) -> Result<AgentConnection> {
         let mut live = self.live.lock().await;
-        if let Some(connection) = live.connection.as_ref().filter(|connection| connection.is_open()) {
+        if let Some(connection) = live.connection.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(connection.clone());
         }
         let not_running = || {
@@ -93,7 +95,7 @@ impl Shared {
             return Err(not_running());
         }
         let stream = crate::socket::connect(&self.socket()).map_err(|_| not_running())?;
-        let connection = open(stream).map_err(|error| not_running().because(error))?;
+        let connection = AgentConnection::open(tokio_stream(stream).map_err(|error| not_running().because(error))?);
         live.connection = Some(connection.clone());
         if live.group.is_none() && limits::any(&self.spec.resources) {
             live.group = Group::open(self.host.limits(), &self.spec.id).map(Arc::new);
@@ -105,10 +107,10 @@ impl Shared {
         self.live.lock().await.group.clone()
     }
 
-    async fn start(&self) -> Result<()> {
+    async fn start(&self, cx: &Context) -> Result<()> {
         let mut live = self.live.lock().await;
         let running = match &live.connection {
-            Some(connection) => connection.is_open(),
+            Some(connection) => !connection.is_closed(),
             None => self.is_kept() && crate::socket::connect(&self.socket()).is_ok(),
         };
         if running {
@@ -120,24 +122,36 @@ impl Shared {
         let kept = self.is_kept().then_some(&kept);
         let Started { mut launched, plan, group, boot } =
             start::start(&self.host, &self.spec, self.folders.as_ref(), kept)?;
-        let owner = launched.owner.try_clone().map_err(start::io_failed)?;
-        let connection = open(owner).map_err(start::io_failed)?;
-        if let Err(error) = connection.boot(boot).await {
-            let reason = launched.failure(&plan);
-            let error = reason.because(error);
-            drop(launched);
-            if let Some(group) = group {
-                let _ = group.remove();
-            }
-            return Err(error);
-        }
+        let owner = launched.owner.try_clone().and_then(tokio_stream).map_err(start::io_failed)?;
+        let connection = AgentConnection::open_and_boot(owner, boot);
+        let mut booting = Some(Box::new(plan));
         if self.is_kept() {
+            if let Err(error) = connection.ready(cx).await {
+                let reason = booting.take().map(|plan| launched.failure(&plan));
+                drop(launched);
+                remove(group);
+                return Err(reason.unwrap_or(error));
+            }
+            booting = None;
             let process = ProcessIdentity::of(launched.pid);
             self.handle().process = process;
             launched.let_go();
         }
-        *live = Live { connection: Some(connection), launched: Some(launched), group: group.map(Arc::new) };
+        let group = group.map(Arc::new);
+        *live = Live { connection: Some(connection), launched: Some(launched), group, booting };
         Ok(())
+    }
+
+    /// The first command of an ephemeral sandbox goes out with the boot message, without waiting for an answer:
+    /// so it may be the first to learn that the sandbox never came up.
+    async fn explain(&self, error: Error) -> Error {
+        let mut live = self.live.lock().await;
+        let closed = live.connection.as_ref().is_some_and(AgentConnection::is_closed);
+        let Live { launched: Some(launched), booting, .. } = &mut *live else { return error };
+        match booting.take().filter(|_| closed) {
+            Some(plan) => launched.failure(&plan),
+            None => error,
+        }
     }
 
     /// PID 1, if it still lives.
@@ -149,13 +163,13 @@ impl Shared {
     }
 
     /// Ends everything that runs. Afterwards nothing of this start is left but files.
-    async fn stop(&self, grace: Duration) -> Result<()> {
+    async fn stop(&self, cx: &Context, grace: Duration) -> Result<()> {
         let connection = self.connection("stop").await.ok();
         let mut live = self.live.lock().await;
         let process = self.process(&live);
         if let Some(connection) = connection.filter(|_| !grace.is_zero()) {
             // A hostile sandbox may not answer: the deadline decides.
-            let _ = tokio::time::timeout(grace + AFTER_GRACE, connection.shutdown(grace)).await;
+            let _ = tokio::time::timeout(grace + AFTER_GRACE, connection.shutdown(cx, grace)).await;
         }
         if let Some(process) = process {
             crate::launch::kill(&process);
@@ -190,18 +204,25 @@ impl Shared {
         })
     }
 
-    async fn running_detached(&self) -> Vec<String> {
+    async fn running_detached(&self) -> Vec<ExecId> {
         match self.connection("exec").await {
-            Ok(connection) => connection.list_detached().await.unwrap_or_default(),
+            Ok(connection) => connection.list_detached(&Context::default()).await.unwrap_or_default(),
             Err(_) => Vec::new(),
         }
     }
 }
 
-/// The agent's protocol over a connected stream.
-pub(crate) fn open(stream: std::os::unix::net::UnixStream) -> std::io::Result<AgentConnection> {
+/// The same stream for the runtime.
+pub(crate) fn tokio_stream(stream: std::os::unix::net::UnixStream) -> std::io::Result<tokio::net::UnixStream> {
     stream.set_nonblocking(true)?;
-    Ok(AgentConnection::open(tokio::net::UnixStream::from_std(stream)?))
+    tokio::net::UnixStream::from_std(stream)
+}
+
+fn remove(group: Option<Group>) {
+    if let Some(group) = group {
+        // What cannot be removed now is found by `gc`.
+        let _ = group.remove();
+    }
 }
 
 #[async_trait]
@@ -215,15 +236,15 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn start(&self, cx: &Context) -> Result<()> {
-        cx.bound("start", self.shared.start()).await
+        cx.bound("start", self.shared.start(cx)).await
     }
 
-    async fn stop(&self, _cx: &Context, grace: Duration) -> Result<()> {
-        self.shared.stop(grace).await
+    async fn stop(&self, cx: &Context, grace: Duration) -> Result<()> {
+        self.shared.stop(cx, grace).await
     }
 
-    async fn destroy(&self, _cx: &Context) -> Result<()> {
-        self.shared.stop(Duration::ZERO).await?;
+    async fn destroy(&self, cx: &Context) -> Result<()> {
+        self.shared.stop(cx, Duration::ZERO).await?;
         match &self.shared.folders {
             Some(folders) => folders.remove(),
             None => Ok(()),
@@ -239,14 +260,17 @@ impl Sandbox for NativeSandbox {
             return Ok(if running { SandboxState::Running } else { SandboxState::Stopped });
         }
         let live = self.shared.live.lock().await;
-        let running = live.connection.as_ref().is_some_and(AgentConnection::is_open);
+        let running = live.connection.as_ref().is_some_and(|connection| !connection.is_closed());
         Ok(if running { SandboxState::Running } else { SandboxState::Stopped })
     }
 
-    async fn exec(&self, _cx: &Context, spec: ExecSpec) -> Result<Process> {
+    async fn exec(&self, cx: &Context, spec: ExecSpec) -> Result<Process> {
         let connection = self.shared.connection("exec").await?;
         let Some(id) = spec.detach.clone() else {
-            let process = connection.exec(spec).await?;
+            let process = match connection.exec(cx, spec).await {
+                Ok(process) => process,
+                Err(error) => return Err(self.shared.explain(error).await),
+            };
             let limited = self.shared.spec.resources.memory.is_some();
             let group = if limited { self.shared.group().await } else { None };
             return Ok(match group {
@@ -258,7 +282,7 @@ impl Sandbox for NativeSandbox {
         logs.begin(&id, &spec.command).map_err(|error| {
             Error::new(ErrorKind::Broken, "exec", format!("cannot record the detached command {id}")).because(error)
         })?;
-        let started = connection.exec(spec).await;
+        let started = connection.exec(cx, spec).await;
         if started.is_err() {
             logs.forget(&id);
         }
@@ -287,19 +311,19 @@ impl Sandbox for NativeSandbox {
             Box::pin(async move {
                 follow
                     && !logs.has_ended(&id)
-                    && shared.running_detached().await.iter().any(|running| running == id.as_str())
+                    && shared.running_detached().await.contains(&id)
             })
         };
         logs.read(id, stream, offset, Box::new(alive))
     }
 
-    async fn kill_detached(&self, _cx: &Context, id: &ExecId) -> Result<()> {
-        self.shared.connection("kill").await?.kill_detached(id).await
+    async fn kill_detached(&self, cx: &Context, id: &ExecId) -> Result<()> {
+        self.shared.connection("kill").await?.kill_detached(cx, id).await
     }
 
-    async fn stats(&self, _cx: &Context) -> Result<Stats> {
+    async fn stats(&self, cx: &Context) -> Result<Stats> {
         let connection = self.shared.connection("stats").await?;
-        let report = connection.stats().await?;
+        let report = connection.stats(cx).await?;
         let usage = self.shared.group().await.map(|group| group.usage());
         Ok(Stats {
             memory: usage.as_ref().and_then(|usage| usage.memory),

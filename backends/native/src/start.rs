@@ -103,7 +103,10 @@ pub(crate) fn start(host: &Host, spec: &SandboxSpec, folders: Option<&Folders>, 
         cgroup: group.as_ref().and_then(|group| group.v2_fd()),
         attach: group.as_ref().map(|_| &attach as &dyn Fn(u32) -> Result<()>),
     };
-    let launched = launch::launch(&plan, &connections)?;
+    let launched = launch::launch(&plan, &connections).inspect_err(|_| {
+        // What cannot be removed now is found by `gc`.
+        let _ = group.as_ref().map(Group::remove);
+    })?;
     drop(connections);
     Ok(Started { launched, plan, group, boot })
 }
