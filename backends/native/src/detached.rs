@@ -42,10 +42,6 @@ impl Logs {
         Self { folder }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     fn file(&self, id: &ExecId, suffix: &str) -> PathBuf {
         self.folder.join(format!("{id}.{suffix}"))
     }

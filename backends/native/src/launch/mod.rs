@@ -27,6 +27,8 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
 };
 
+use tokio::io::{Interest, unix::AsyncFd};
+
 use self::{
     child::{Inheritance, Stage},
     plan::{Plan, Source},
@@ -224,10 +226,12 @@ pub(crate) fn kill(pidfd: &OwnedFd) {
 /// Waits until the process has ended, and reaps it if it is a child of ours.
 pub(crate) async fn wait_for_end(pidfd: &OwnedFd) {
     // A pidfd becomes readable when its process ends.
-    if let Ok(copy) = pidfd.try_clone()
-        && let Ok(watched) = tokio::io::unix::AsyncFd::with_interest(copy, tokio::io::Interest::READABLE)
-    {
-        let _ = watched.readable().await;
+    if let Ok(copy) = pidfd.try_clone() {
+        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives.
+        let watched = unsafe { AsyncFd::register_with_interest(copy, Interest::READABLE) };
+        if let Ok(watched) = watched {
+            let _ = watched.readable().await;
+        }
     }
     let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
 }
@@ -315,96 +319,4 @@ fn broken(message: &str, error: io::Error) -> Error {
 pub(crate) fn pidfd_of(pid: u32) -> Option<OwnedFd> {
     let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
     rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{image, privilege::Privilege, root};
-    use agentkernel_types::*;
-    use std::path::Path;
-
-    #[test]
-    fn trial() {
-        let id = SandboxId::from_random(77);
-        let spec = SandboxSpec {
-            id: id.clone(),
-            name: None,
-            lifetime: Lifetime::Ephemeral,
-            image: ImageRef::Host,
-            profile: Profile::Moderate,
-            root: if std::env::var("RO").is_ok() {
-                RootAccess::ReadOnly
-            } else {
-                RootAccess::Writable
-            },
-            network: NetworkMode::None,
-            mounts: vec![],
-            env: vec![],
-            workdir: None,
-            user: None,
-            resources: Resources::default(),
-        };
-        let t = std::time::Instant::now();
-        let image = image::HostImage::discover(
-            Path::new("/tmp/ak-cache"),
-            Some(Path::new(&std::env::var("HOME").unwrap())),
-            Some(&std::env::var("PATH").unwrap()),
-        )
-        .unwrap();
-        println!("discover {:?} {image:?}", t.elapsed());
-        let user = image::user(None).unwrap();
-        let privilege = Privilege::of_this_process();
-        let identity = privilege.identity(&user, &id);
-        let files = root::KernelFiles::of_this_host();
-        let toolchains = image
-            .toolchains
-            .iter()
-            .map(|t| match privilege {
-                Privilege::Root => Some(crate::mounts::read_only(&t.path).unwrap()),
-                _ => None,
-            })
-            .collect();
-        let r = root::compose(
-            &spec,
-            root::Facts {
-                image: &image,
-                user: &user,
-                hostname: "box",
-                mounts: vec![],
-                toolchains,
-                folder: None,
-                memory_size: 1 << 30,
-                landlock_version: landlock::version(),
-                kernel_files: &files,
-            },
-        );
-        let plan = Plan {
-            identity,
-            private_network: true,
-            hostname: c"box".to_owned(),
-            sources: r.sources,
-            base: r.base,
-            steps: r.steps,
-            limits: vec![],
-            landlock: r.landlock,
-            seccomp: vec![libc::sock_filter {
-                code: 6,
-                jt: 0,
-                jf: 0,
-                k: 0x7fff_0000,
-            }],
-        };
-        println!("planned {:?}", t.elapsed());
-        let mut l = launch(&plan, &Connections::default())
-            .map_err(|e| format!("{e:?}"))
-            .unwrap();
-        println!("launched {:?}", t.elapsed());
-        let mut s = String::new();
-        l.owner.read_to_string(&mut s).unwrap();
-        println!("done {:?}\n{s}", t.elapsed());
-        if s.is_empty() {
-            println!("{:?}", l.failure(&plan));
-        }
-    }
 }

@@ -38,6 +38,9 @@ struct CloneArguments {
     cgroup: u64,
 }
 
+/// linux/sched.h. libc's constant of this name is 32 bits wide, too few.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// What `clone3` returned, on its two sides.
 pub(crate) enum Cloned {
     Parent { pid: i32, pidfd: RawFd },
@@ -60,13 +63,7 @@ fn check(result: libc::c_long) -> SysResult<libc::c_long> {
 pub(crate) unsafe fn clone3(flags: u64, cgroup: Option<RawFd>) -> SysResult<Cloned> {
     let mut pidfd: RawFd = -1;
     let arguments = CloneArguments {
-        flags: flags
-            | libc::CLONE_PIDFD as u64
-            | if cgroup.is_some() {
-                libc::CLONE_INTO_CGROUP as u64
-            } else {
-                0
-            },
+        flags: flags | libc::CLONE_PIDFD as u64 | if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 },
         pidfd: &raw mut pidfd as u64,
         child_tid: 0,
         parent_tid: 0,
