@@ -1,4 +1,5 @@
-//! Refuse, never ignore: what cannot be honoured is refused by name, with exit code 125 and without a trace.
+//! Refuse, never ignore: what cannot be honoured is refused by name and without a trace. The exit code of `run` and
+//! `exec` is then 125; that of a wrong call of any other verb may be 2.
 
 use agentkernel_tests::cli::{Footprint, Home};
 
