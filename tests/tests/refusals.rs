@@ -198,6 +198,11 @@ const KEYS: &[(&str, &str)] = &[
         "no-such-file",
     ),
     ("[[mounts]]\nsource = \"a\"\n", "mounts"),
+    ("[security]\ndomains = [\"example.com\"]\n", "domains"),
+    ("[network]\nports = [\"80:80\"]\n", "ports"),
+    ("[secrets]\nTOKEN = \"x\"\n", "secrets"),
+    ("[ssh]\nenabled = true\n", "ssh"),
+    ("[defaults]\nbackend = \"nosuch\"\n", "defaults"),
     ("[api]\nkey = \"x\"\n", "api"),
 ];
 

@@ -94,6 +94,14 @@ impl Home {
         path
     }
 
+    /// Writes the person's own settings, which may allow what a project's file may not.
+    pub fn write_user_settings(&self, content: &str) {
+        let folder = self.state().join("config");
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("own folder");
+        fs::write(folder.join("config.toml"), content).expect("a file can be written");
+    }
+
     /// `agentkernel ARGS` with a known environment, without stdin, both outputs piped.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(&self.program);

@@ -63,6 +63,22 @@ fn a_flag_may_loosen_what_the_projects_file_asks() {
 }
 
 #[test]
+fn the_users_own_file_may_allow_what_a_project_asks() {
+    let home = Home::new();
+    home.write(
+        FILE,
+        "[sandbox]\nbase_image = \"host\"\n\n[security]\nmount_home = true\n",
+    );
+    home.call(["run", "--", "true"]).refused("mount_home");
+    home.write_user_settings("[security]\nmount_home = true\n");
+    std::fs::write(home.user_home().join("visible"), "seen").expect("a file can be written");
+    let path = home.user_home().join("visible");
+    home.call(["run", "--", "cat", path.to_str().expect("UTF-8")])
+        .success()
+        .expect_text("seen");
+}
+
+#[test]
 fn wrong_keys_and_values_have_a_line_and_a_column() {
     for (text, place, word) in [
         ("[resources]\nmemori_mb = 512\n", "2:1", "memory_mb"),
