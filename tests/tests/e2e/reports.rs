@@ -65,6 +65,25 @@ fn a_run_as_json_is_one_event_a_line() {
 }
 
 #[test]
+fn a_failure_as_json_has_a_code_and_a_hint() {
+    let home = Home::new();
+    let outcome = home
+        .call(["run", "--json", "--isolation", "vm", "--", "true"])
+        .refused("vm");
+    let line = outcome
+        .stderr
+        .split(|byte| *byte == b'\n')
+        .next()
+        .expect("there is a first line");
+    let document: serde_json::Value = serde_json::from_slice(line).expect("an error is one line of JSON");
+    assert!(document["schema_version"].is_u64(), "{document}");
+    assert!(
+        document["error"]["code"].is_string() && document["error"]["message"].is_string(),
+        "{document}"
+    );
+}
+
+#[test]
 fn the_list_has_a_row_for_each_sandbox() {
     let home = Home::new();
     home.create("beta", &[]);

@@ -21,6 +21,41 @@ pub fn check(file: &SourceFile, machine_paths: &[String]) -> Vec<Violation> {
     violations
 }
 
+/// Every relative link leads to a file of the repository. `exists` takes a path relative to its root.
+pub fn check_links(file: &SourceFile, exists: impl Fn(&str) -> bool) -> Vec<Violation> {
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut violations = Vec::new();
+    for (index, line) in file.text.lines().enumerate() {
+        for target in line
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next())
+        {
+            let elsewhere = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+            if !elsewhere && !exists(&resolve(folder, target)) {
+                violations.push(Violation::new(
+                    &file.path,
+                    index + 1,
+                    format!("{target} does not exist"),
+                ));
+            }
+        }
+    }
+    violations
+}
+
+fn resolve(folder: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
 fn personal_home(line: &str) -> Option<String> {
     ["/home/", "/Users/"].into_iter().find_map(|start| {
         line.match_indices(start).find_map(|(at, _)| {
@@ -50,6 +85,17 @@ mod tests {
         assert_eq!(found("see /builds/checkout/README.md"), 1);
         assert_eq!(found("cd /home/maria/code"), 1);
         assert_eq!(found("open /Users/paul"), 1);
+    }
+
+    #[test]
+    fn a_dead_link_is_found() {
+        let file = SourceFile {
+            path: "docs/guides/start.md".to_owned(),
+            text: "[a](../../README.md) [b](https://example.org/x) [c](../missing.md#part)".to_owned(),
+        };
+        let found = check_links(&file, |path| path == "README.md");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.contains("../missing.md"));
     }
 
     #[test]

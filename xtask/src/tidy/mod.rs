@@ -6,6 +6,7 @@ mod layers;
 mod lengths;
 mod lexer;
 mod names;
+mod promises;
 mod rust_rules;
 
 use std::{
@@ -53,11 +54,12 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     violations.extend(rust.iter().flat_map(names::check));
     violations.extend(rust.iter().flat_map(rust_rules::check));
     let machine_paths = machine_paths(root);
-    violations.extend(
-        documents
-            .iter()
-            .flat_map(|file| documents::check(file, &machine_paths)),
-    );
+    let exists = |path: &str| root.join(path).exists();
+    for file in &documents {
+        violations.extend(documents::check(file, &machine_paths));
+        violations.extend(documents::check_links(file, exists));
+    }
+    violations.extend(promises::check(&documents, &rust));
 
     println!("{} Rust files; the longest, without their tests:", rust.len());
     for (lines, path) in lengths.iter().take(20) {
