@@ -112,6 +112,25 @@ impl Terminal {
             .expect("a terminal can be typed into");
     }
 
+    /// Types this again and again until the text is on the screen: a program that takes over the terminal may throw
+    /// away what was typed before.
+    #[track_caller]
+    pub fn send_until(&mut self, keys: &str, text: &str) {
+        let start = std::time::Instant::now();
+        while !self.screen().contains(text) {
+            assert!(
+                start.elapsed() < BOUND,
+                "typed {keys:?} in vain on: {:?}",
+                self.screen()
+            );
+            self.send(keys);
+            let typed = std::time::Instant::now();
+            while !self.screen().contains(text) && typed.elapsed() < Duration::from_secs(1) {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
     pub fn resize(&self, rows: u16, columns: u16) {
         tcsetwinsize(&self.peer, size(rows, columns)).expect("a terminal can be resized");
     }

@@ -181,6 +181,37 @@ fn followed_logs_end_with_the_command() {
 }
 
 #[test]
+fn a_detached_command_is_ended_by_its_id() {
+    let home = Home::new();
+    home.create("box", &[]);
+    let marker = marker();
+    let id = home
+        .call(["exec", "-d", "box", "--", "sleep", &marker])
+        .success()
+        .text()
+        .trim()
+        .to_owned();
+    wait_until("the sleeper is there", SOON, || !sleepers(&marker).is_empty());
+    assert!(home.call(["exec-list", "box"]).success().text().contains(&id));
+    home.call(["exec-kill", "box", &id]).success();
+    wait_until("the sleeper is gone", SOON, || sleepers(&marker).is_empty());
+    home.call(["exec-kill", "box", "00000000"]).refused("00000000");
+}
+
+#[test]
+fn an_exec_has_a_timeout_of_its_own() {
+    let home = Home::new();
+    home.create("box", &[]);
+    let marker = marker();
+    home.call(["exec", "--timeout", "500ms", "box", "--", "sleep", &marker])
+        .expect_code(124);
+    wait_until("the sleeper is gone", SOON, || sleepers(&marker).is_empty());
+    home.exec("box", &["echo", "still here"])
+        .success()
+        .expect_text("still here\n");
+}
+
+#[test]
 fn a_running_sandbox_is_removed_only_by_force() {
     let home = Home::new();
     home.create("box", &[]);

@@ -156,6 +156,26 @@ fn a_mounted_home_never_shows_credentials() {
 }
 
 #[test]
+fn one_credential_store_is_shown_when_asked_for_by_name() {
+    let home = Home::new();
+    for store in [".ssh", ".aws"] {
+        fs::create_dir(home.user_home().join(store)).expect("a folder can be made");
+        fs::write(home.user_home().join(store).join("key"), store).expect("a file can be written");
+    }
+    let folder = home.user_home();
+    let script = format!(
+        "cat {0}/.ssh/key {0}/.aws/key 2>/dev/null; true",
+        folder.display()
+    );
+    home.run(
+        &["--mount-home", "--with-credential", ".ssh"],
+        &["sh", "-c", &script],
+    )
+    .success()
+    .expect_text(".ssh");
+}
+
+#[test]
 fn a_mount_is_writable_or_read_only_as_asked() {
     let home = Home::new();
     home.write("data/in", "from the host");

@@ -16,6 +16,9 @@ fn every_json_document_has_a_schema_version() {
         &["gc", "--json"],
         &["gc", "--dry-run", "--json"],
         &["version", "--json"],
+        &["stats", "box", "--json"],
+        &["exec-list", "box", "--json"],
+        &["config", "show", "--json"],
         &["run", "--explain", "--json", "--", "python3", "-c", "print(1)"],
     ] {
         let outcome = home.call(arguments);
