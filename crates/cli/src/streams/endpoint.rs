@@ -1,0 +1,342 @@
+//! One of the caller's descriptors, read or written without blocking and without changing it.
+//!
+//! `O_NONBLOCK` belongs to the open file description, which the caller's shell shares with us: setting
+//! it there breaks the shell. So a pipe or terminal is opened a second time through /proc, a socket is
+//! asked call by call, and whatever allows neither is asked whether it is ready first. Regular files and
+//! devices that epoll refuses are always ready.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+};
+
+use bytes::{Bytes, BytesMut};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FileType, Mode, OFlags},
+    io::Errno,
+    net::{RecvFlags, SendFlags},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+/// As much as a pipe holds, and as much as one message to a guest takes.
+const CHUNK: usize = 64 << 10;
+/// A pipe that is ready for writing takes this much without blocking (`PIPE_BUF`).
+const ATOMIC: usize = 4096;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    Read,
+    Write,
+}
+
+#[derive(Debug)]
+pub struct Endpoint {
+    descriptor: Descriptor,
+    direction: Direction,
+}
+
+#[derive(Debug)]
+enum Descriptor {
+    /// Never blocks for long, and cannot be waited for.
+    Plain(OwnedFd),
+    Waitable(AsyncFd<OwnedFd>, Way),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// A description of our own, which does not block.
+    Reopened,
+    /// Each call says that it must not block.
+    Socket,
+    /// Asked for readiness before each call.
+    Polled,
+}
+
+impl Endpoint {
+    /// Must be called within a runtime.
+    pub fn open(descriptor: BorrowedFd<'_>, direction: Direction) -> io::Result<Self> {
+        let (descriptor, way) = match reopen(descriptor, direction)? {
+            Some(reopened) => (reopened, Way::Reopened),
+            None if kind(descriptor)? == FileType::Socket => (descriptor.try_clone_to_owned()?, Way::Socket),
+            None => (descriptor.try_clone_to_owned()?, Way::Polled),
+        };
+        let interest = match direction {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::WRITABLE,
+        };
+        let descriptor = match AsyncFd::try_with_interest(descriptor, interest) {
+            Ok(waitable) => Descriptor::Waitable(waitable, way),
+            Err(refused) => {
+                let (descriptor, error) = refused.into_parts();
+                // epoll refuses what is always ready.
+                if error.raw_os_error() != Some(libc::EPERM) {
+                    return Err(error);
+                }
+                Descriptor::Plain(descriptor)
+            }
+        };
+        Ok(Self { descriptor, direction })
+    }
+
+    /// The next bytes; empty at the end.
+    pub async fn read(&self, buffer: &mut BytesMut) -> io::Result<Bytes> {
+        debug_assert_eq!(self.direction, Direction::Read);
+        buffer.reserve(CHUNK);
+        self.attempt(|descriptor, way| {
+            let spare = rustix::buffer::spare_capacity(buffer);
+            match way {
+                Some(Way::Socket) => {
+                    let mut chunk = vec![0; CHUNK];
+                    let (length, _) = rustix::net::recv(descriptor, &mut chunk[..], RecvFlags::DONTWAIT)?;
+                    buffer.extend_from_slice(&chunk[..length]);
+                    Ok(())
+                }
+                _ => rustix::io::read(descriptor, spare).map(|_| ()),
+            }
+        })
+        .await?;
+        Ok(buffer.split().freeze())
+    }
+
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        debug_assert_eq!(self.direction, Direction::Write);
+        while !bytes.is_empty() {
+            let written = self
+                .attempt(|descriptor, way| match way {
+                    Some(Way::Socket) => {
+                        rustix::net::send(descriptor, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+                    }
+                    Some(Way::Polled) => rustix::io::write(descriptor, &bytes[..bytes.len().min(ATOMIC)]),
+                    _ => rustix::io::write(descriptor, bytes),
+                })
+                .await?;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    /// Tries at once, and waits only when told to: then an end of file that no event announces is seen, too.
+    async fn attempt<T>(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>, Option<Way>) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
+        let (waitable, way) = match &self.descriptor {
+            Descriptor::Plain(descriptor) => return again(|| call(descriptor.as_fd(), None)).map_err(Into::into),
+            Descriptor::Waitable(waitable, way) => (waitable, *way),
+        };
+        let descriptor = waitable.get_ref().as_fd();
+        let mut once = || {
+            if way == Way::Polled && !self.is_ready(descriptor)? {
+                return Err(Errno::AGAIN);
+            }
+            again(|| call(descriptor, Some(way)))
+        };
+        loop {
+            match once() {
+                Err(Errno::AGAIN) => {}
+                done => return Ok(done?),
+            }
+            let mut guard = match self.direction {
+                Direction::Read => waitable.readable().await?,
+                Direction::Write => waitable.writable().await?,
+            };
+            match once() {
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                done => return Ok(done?),
+            }
+        }
+    }
+
+    fn is_ready(&self, descriptor: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+        let wanted = match self.direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
+        };
+        let mut polled = [PollFd::new(&descriptor, wanted)];
+        again(|| poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
+        // A hang-up or error is an answer that the call itself gives.
+        Ok(!polled[0].revents().is_empty())
+    }
+}
+
+fn again<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
+fn kind(descriptor: BorrowedFd<'_>) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(descriptor)?.st_mode))
+}
+
+/// A second, non-blocking description of a pipe or terminal. None where there cannot be one.
+fn reopen(descriptor: BorrowedFd<'_>, direction: Direction) -> io::Result<Option<OwnedFd>> {
+    let stat = rustix::fs::fstat(descriptor)?;
+    let may_reopen = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => true,
+        // Opening the multiplexer again would make a new terminal.
+        FileType::CharacterDevice => rustix::termios::isatty(descriptor) && !is_multiplexer(stat.st_rdev),
+        _ => false,
+    };
+    if !may_reopen {
+        return Ok(None);
+    }
+    let access = match direction {
+        Direction::Read => OFlags::RDONLY,
+        Direction::Write => OFlags::WRONLY,
+    };
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&descriptor));
+    let flags = access | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Fails without /proc, after `su`, and when a pipe's reader has gone: then there is the slower way.
+    Ok(rustix::fs::open(path, flags, Mode::empty()).ok())
+}
+
+/// /dev/ptmx has one fixed number; each devpts has a second one with minor 2, too.
+fn is_multiplexer(device: u64) -> bool {
+    rustix::fs::major(device) == 5 && rustix::fs::minor(device) == 2
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        io::{Read as _, Seek as _, Write as _},
+        os::unix::net::UnixStream,
+    };
+
+    use rustix::fs::fcntl_getfl;
+
+    use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    async fn read_to_end(endpoint: &Endpoint) -> Vec<u8> {
+        let (mut buffer, mut all) = (BytesMut::new(), Vec::new());
+        loop {
+            let bytes = endpoint.read(&mut buffer).await.unwrap();
+            if bytes.is_empty() {
+                return all;
+            }
+            all.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Bytes that show a lost, doubled or swapped piece.
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8).collect()
+    }
+
+    fn polled(descriptor: OwnedFd, direction: Direction) -> Endpoint {
+        let interest = if direction == Direction::Read { Interest::READABLE } else { Interest::WRITABLE };
+        let waitable = AsyncFd::with_interest(descriptor, interest).unwrap();
+        Endpoint { descriptor: Descriptor::Waitable(waitable, Way::Polled), direction }
+    }
+
+    #[test]
+    fn every_byte_comes_through_pipes_sockets_and_files() {
+        let data = pattern(3 << 20);
+        let (pipe_reader, mut pipe_writer) = io::pipe().unwrap();
+        let (socket_reader, mut socket_writer) = UnixStream::pair().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&data).unwrap();
+        file.rewind().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| pipe_writer.write_all(&data).map(|()| drop(pipe_writer)).unwrap());
+            scope.spawn(|| socket_writer.write_all(&data).map(|()| drop(socket_writer)).unwrap());
+            for descriptor in [pipe_reader.as_fd(), socket_reader.as_fd(), file.as_fd()] {
+                let read = block_on(async {
+                    read_to_end(&Endpoint::open(descriptor, Direction::Read).unwrap()).await
+                });
+                assert!(read == data);
+            }
+        });
+    }
+
+    #[test]
+    fn every_byte_goes_to_pipes_sockets_and_files_even_without_proc() {
+        let data = pattern(3 << 20);
+        let (mut pipe_reader, pipe_writer) = io::pipe().unwrap();
+        let (mut slow_reader, slow_writer) = io::pipe().unwrap();
+        let (mut socket_reader, socket_writer) = UnixStream::pair().unwrap();
+        std::thread::scope(|scope| {
+            for reader in [&mut pipe_reader as &mut (dyn io::Read + Send), &mut slow_reader, &mut socket_reader] {
+                let data = &data;
+                scope.spawn(move || {
+                    let mut read = Vec::new();
+                    reader.read_to_end(&mut read).unwrap();
+                    assert!(&read == data);
+                });
+            }
+            let (pipe_writer, socket_writer) = (OwnedFd::from(pipe_writer), OwnedFd::from(socket_writer));
+            block_on(async {
+                for descriptor in [pipe_writer.as_fd(), socket_writer.as_fd()] {
+                    Endpoint::open(descriptor, Direction::Write).unwrap().write_all(&data).await.unwrap();
+                }
+                polled(slow_writer.into(), Direction::Write).write_all(&data).await.unwrap();
+            });
+            drop((pipe_writer, socket_writer));
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        block_on(async {
+            Endpoint::open(file.as_fd(), Direction::Write).unwrap().write_all(&data).await.unwrap();
+        });
+        let mut written = Vec::new();
+        File::open(file.path()).unwrap().read_to_end(&mut written).unwrap();
+        assert!(written == data);
+    }
+
+    #[test]
+    fn the_flags_of_a_shared_description_stay_as_they_are() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (left, right) = UnixStream::pair().unwrap();
+        block_on(async {
+            for (descriptor, direction) in [
+                (reader.as_fd(), Direction::Read),
+                (writer.as_fd(), Direction::Write),
+                (left.as_fd(), Direction::Read),
+                (right.as_fd(), Direction::Write),
+            ] {
+                let _endpoint = Endpoint::open(descriptor, direction).unwrap();
+                assert!(!fcntl_getfl(descriptor).unwrap().contains(OFlags::NONBLOCK));
+            }
+        });
+    }
+
+    #[test]
+    fn a_read_that_is_dropped_loses_nothing() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        block_on(async {
+            let endpoint = Endpoint::open(reader.as_fd(), Direction::Read).unwrap();
+            let mut buffer = BytesMut::new();
+            tokio::select! {
+                biased;
+                _ = endpoint.read(&mut buffer) => panic!("nothing was written yet"),
+                () = tokio::task::yield_now() => {}
+            }
+            writer.write_all(b"late").unwrap();
+            assert_eq!(endpoint.read(&mut buffer).await.unwrap(), "late");
+        });
+    }
+
+    #[test]
+    fn null_and_a_closed_pipe_end_at_once_and_a_gone_reader_is_an_error() {
+        let null = File::open("/dev/null").unwrap();
+        let (closed, writer) = io::pipe().unwrap();
+        drop(writer);
+        let (reader, gone) = io::pipe().unwrap();
+        drop(reader);
+        block_on(async {
+            assert!(read_to_end(&Endpoint::open(null.as_fd(), Direction::Read).unwrap()).await.is_empty());
+            assert!(read_to_end(&Endpoint::open(closed.as_fd(), Direction::Read).unwrap()).await.is_empty());
+            let error =
+                Endpoint::open(gone.as_fd(), Direction::Write).unwrap().write_all(b"x").await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        });
+    }
+}
