@@ -14,9 +14,16 @@ pub type Outcome = Result<u8, Failure>;
 pub enum Failure {
     Error(Error),
     /// The settings are wrong: the text is complete, of several lines, and safe to print.
-    Settings { kind: ErrorKind, text: String, hint: Option<String> },
+    Settings {
+        kind: ErrorKind,
+        text: String,
+        hint: Option<String>,
+    },
     /// The command line is wrong, or help was asked for.
-    Usage { error: clap::Error, code: u8 },
+    Usage {
+        error: clap::Error,
+        code: u8,
+    },
     /// Whoever read our output has gone.
     OutputClosed,
 }
@@ -111,7 +118,11 @@ mod tests {
             (ErrorKind::Unsupported, 125),
             (ErrorKind::Broken, 125),
         ] {
-            assert_eq!(Failure::from(Error::new(kind, "test", "x")).exit_code(), code, "{kind:?}");
+            assert_eq!(
+                Failure::from(Error::new(kind, "test", "x")).exit_code(),
+                code,
+                "{kind:?}"
+            );
         }
         assert_eq!(Failure::OutputClosed.exit_code(), 141);
     }
@@ -119,9 +130,15 @@ mod tests {
     #[test]
     fn a_closed_reader_and_a_hung_up_terminal_are_no_errors_of_ours() {
         for number in [libc::EPIPE, libc::EIO] {
-            assert!(matches!(Failure::output(io::Error::from_raw_os_error(number)), Failure::OutputClosed));
+            assert!(matches!(
+                Failure::output(io::Error::from_raw_os_error(number)),
+                Failure::OutputClosed
+            ));
         }
-        assert!(matches!(Failure::output(io::Error::from_raw_os_error(libc::ENOSPC)), Failure::Error(_)));
+        assert!(matches!(
+            Failure::output(io::Error::from_raw_os_error(libc::ENOSPC)),
+            Failure::Error(_)
+        ));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! No use case lives here: whatever another front end would need too belongs to the engine.
 
+mod archive;
 mod args;
 mod commands;
 mod failure;
@@ -45,5 +46,8 @@ pub fn command() -> clap::Command {
 /// Whether errors are wanted as JSON. Looked up before parsing, because parsing itself may fail: the
 /// first word that can begin a sandboxed command ends the search at the latest at `--`.
 fn asks_for_json(arguments: &[OsString]) -> bool {
-    arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "--json")
+    arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json")
 }

@@ -15,7 +15,7 @@ pub enum ConfigCommand {
     /// Print the settings in force here
     Show(ConfigShowArgs),
     /// Print the JSON schema of agentkernel.toml
-    Schema(ConfigSchemaArgs),
+    Schema,
 }
 
 #[derive(Args, Debug)]
@@ -30,6 +30,3 @@ pub struct ConfigShowArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-#[derive(Args, Debug)]
-pub struct ConfigSchemaArgs {}

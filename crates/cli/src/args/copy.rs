@@ -10,9 +10,11 @@ use agentkernel_types::{GuestPath, ParseError, SandboxName};
 use clap::Args;
 
 #[derive(Args, Debug)]
-#[command(after_help = "A sandbox end is NAME:/PATH. A file here whose name has a colon is written with its \
+#[command(
+    after_help = "A sandbox end is NAME:/PATH. A file here whose name has a colon is written with its \
                         folder: ./a:b. A source that ends with /. means the content of the folder. \
-                        - is a tar archive on stdin or stdout.")]
+                        - is a tar archive on stdin or stdout."
+)]
 pub struct CopyArgs {
     /// PATH, NAME:/PATH or -
     #[arg(value_name = "SRC")]
@@ -51,7 +53,9 @@ impl CopyEnd {
         if bytes[..colon].contains(&b'/') {
             return host(text);
         }
-        let text = text.to_str().ok_or_else(|| ParseError::new(format!("{text:?} is not UTF-8")))?;
+        let text = text
+            .to_str()
+            .ok_or_else(|| ParseError::new(format!("{text:?} is not UTF-8")))?;
         let (name, path) = text.split_at(colon);
         let path = &path[1..];
         if !path.starts_with('/') {
@@ -80,7 +84,12 @@ mod tests {
     use super::*;
 
     fn sandbox(name: &str, path: &str, content: bool, folder: bool) -> CopyEnd {
-        CopyEnd::Sandbox { name: name.parse().unwrap(), path: path.parse().unwrap(), content, folder }
+        CopyEnd::Sandbox {
+            name: name.parse().unwrap(),
+            path: path.parse().unwrap(),
+            content,
+            folder,
+        }
     }
 
     #[test]

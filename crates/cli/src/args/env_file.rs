@@ -19,9 +19,18 @@ const MAX_BYTES: u64 = 1 << 20;
 /// What is wrong, and where.
 #[derive(Debug)]
 pub enum EnvFileError {
-    Read { path: PathBuf, source: io::Error },
-    TooLarge { path: PathBuf },
-    Line { path: PathBuf, line: usize, problem: ParseError },
+    Read {
+        path: PathBuf,
+        source: io::Error,
+    },
+    TooLarge {
+        path: PathBuf,
+    },
+    Line {
+        path: PathBuf,
+        line: usize,
+        problem: ParseError,
+    },
     Flag(ParseError),
 }
 
@@ -29,7 +38,11 @@ impl fmt::Display for EnvFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
-            Self::TooLarge { path } => write!(f, "{} is larger than 1 MiB: no environment file is", path.display()),
+            Self::TooLarge { path } => write!(
+                f,
+                "{} is larger than 1 MiB: no environment file is",
+                path.display()
+            ),
             Self::Line { path, line, problem } => write!(f, "{}:{line}: {problem}", path.display()),
             Self::Flag(problem) => problem.fmt(f),
         }
@@ -45,15 +58,27 @@ impl From<ParseError> for EnvFileError {
 }
 
 pub(super) fn read(path: &Path, lookup: Lookup<'_>) -> Result<Vec<EnvVar>, EnvFileError> {
-    let failed = |source| EnvFileError::Read { path: path.to_owned(), source };
+    let failed = |source| EnvFileError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut content = Vec::new();
     // Not `fs::read`: a pipe (process substitution) has no size, and /dev/zero has no end.
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path).map_err(failed)?, MAX_BYTES + 1), &mut content)
-        .map_err(failed)?;
+    io::Read::read_to_end(
+        &mut io::Read::take(fs::File::open(path).map_err(failed)?, MAX_BYTES + 1),
+        &mut content,
+    )
+    .map_err(failed)?;
     if content.len() as u64 > MAX_BYTES {
-        return Err(EnvFileError::TooLarge { path: path.to_owned() });
+        return Err(EnvFileError::TooLarge {
+            path: path.to_owned(),
+        });
     }
-    parse(&content, lookup).map_err(|(line, problem)| EnvFileError::Line { path: path.to_owned(), line, problem })
+    parse(&content, lookup).map_err(|(line, problem)| EnvFileError::Line {
+        path: path.to_owned(),
+        line,
+        problem,
+    })
 }
 
 /// The error has the number of its line, from 1.
@@ -75,7 +100,9 @@ fn parse_line(line: &[u8], lookup: Lookup<'_>) -> Result<Option<EnvVar>, ParseEr
     }
     let name = text.split('=').next().unwrap_or(text);
     if name.contains(char::is_whitespace) {
-        return Err(ParseError::new(format!("the name {name:?} has a blank in it: write NAME=VALUE")));
+        return Err(ParseError::new(format!(
+            "the name {name:?} has a blank in it: write NAME=VALUE"
+        )));
     }
     text.parse::<EnvironmentEntry>()?.resolve(lookup)
 }
@@ -86,7 +113,12 @@ mod tests {
 
     fn pairs(content: &[u8]) -> Result<Vec<String>, (usize, String)> {
         parse(content, &|name| (name == "HERE").then(|| "from caller".into()))
-            .map(|variables| variables.iter().map(|v| format!("{}={}", v.name(), v.value())).collect())
+            .map(|variables| {
+                variables
+                    .iter()
+                    .map(|v| format!("{}={}", v.name(), v.value()))
+                    .collect()
+            })
             .map_err(|(line, problem)| (line, problem.0))
     }
 
@@ -112,7 +144,10 @@ mod tests {
         assert_eq!(pairs(b"A=1\nB C=2").unwrap_err().0, 2);
         assert_eq!(pairs(b"A=1\n\n=2").unwrap_err().0, 3);
         assert_eq!(pairs(b"export A=1").unwrap_err().0, 1);
-        assert_eq!(pairs(b"A=\xff").unwrap_err(), (1, "the line is not UTF-8".to_owned()));
+        assert_eq!(
+            pairs(b"A=\xff").unwrap_err(),
+            (1, "the line is not UTF-8".to_owned())
+        );
         assert_eq!(pairs(b"A=a\0b").unwrap_err().0, 1);
     }
 
@@ -124,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = read(Path::new("/nowhere/env"), &|_| None).unwrap_err().to_string();
+        let error = read(Path::new("/nowhere/env"), &|_| None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("/nowhere/env"), "{error}");
     }
 }

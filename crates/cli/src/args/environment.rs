@@ -44,7 +44,9 @@ impl EnvironmentEntry {
             Self::Set(variable) => return Ok(Some(variable.clone())),
             Self::Inherit(name) => name,
         };
-        let Some(value) = lookup(name) else { return Ok(None) };
+        let Some(value) = lookup(name) else {
+            return Ok(None);
+        };
         let value = value
             .into_string()
             .map_err(|_| ParseError::new(format!("the value of {name} in this environment is not UTF-8")))?;
@@ -112,9 +114,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("env");
         std::fs::write(&path, "A=file\nB=file\n").unwrap();
-        let arguments = EnvironmentArgs { env: vec!["A=flag".parse().unwrap()], env_file: vec![path] };
-        let pairs: Vec<_> =
-            arguments.resolve().unwrap().iter().map(|v| format!("{}={}", v.name(), v.value())).collect();
+        let arguments = EnvironmentArgs {
+            env: vec!["A=flag".parse().unwrap()],
+            env_file: vec![path],
+        };
+        let pairs: Vec<_> = arguments
+            .resolve()
+            .unwrap()
+            .iter()
+            .map(|v| format!("{}={}", v.name(), v.value()))
+            .collect();
         assert_eq!(pairs, ["A=file", "B=file", "A=flag"]);
     }
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NetworkMode, Profile, TimeSpan, UserSpec,
+    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NetworkMode, Profile, TimeSpan,
+    UserSpec,
 };
 use clap::{
     Args,

@@ -18,17 +18,17 @@ mod run;
 use clap::{Parser, Subcommand};
 
 pub use attach::AttachArgs;
-pub use config::{ConfigArgs, ConfigCommand, ConfigSchemaArgs, ConfigShowArgs};
+pub use config::{ConfigArgs, ConfigCommand, ConfigShowArgs};
 pub use copy::{CopyArgs, CopyEnd};
 pub use create::CreateArgs;
 pub use env_file::EnvFileError;
-pub use environment::{EnvironmentArgs, EnvironmentEntry};
+pub use environment::EnvironmentArgs;
 pub use exec::ExecArgs;
 pub use installation::{CompletionsArgs, DoctorArgs, GcArgs, SetupArgs, VersionArgs};
 pub use isolation::IsolationArgs;
 pub use names::{
-    ExecKillArgs, ExecListArgs, InspectArgs, ListArgs, LogsArgs, RemoveArgs, RestartArgs, StartArgs, StatsArgs,
-    StopArgs,
+    ExecKillArgs, ExecListArgs, InspectArgs, ListArgs, LogsArgs, RemoveArgs, RestartArgs, StartArgs,
+    StatsArgs, StopArgs,
 };
 pub use run::{RunArgs, TerminalArgs};
 
@@ -110,3 +110,6 @@ pub enum Verb {
     /// Remove whatever belongs to no sandbox any more
     Gc(GcArgs),
 }
+
+#[cfg(test)]
+mod tests;

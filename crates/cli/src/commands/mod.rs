@@ -22,6 +22,7 @@ mod setup;
 mod start;
 mod stats;
 mod stop;
+mod streaming;
 mod version;
 
 use crate::{

@@ -33,9 +33,12 @@ pub fn json(failure: &Failure) -> String {
         Failure::Usage { error, .. } if !error.use_stderr() => return error.render().to_string(),
         Failure::Usage { error, .. } => object(ErrorKind::InvalidSpec, usage_message(error), None, None),
         Failure::Settings { kind, text, hint } => object(*kind, text.clone(), hint.as_deref(), None),
-        Failure::Error(error) => {
-            object(error.kind(), error.message().to_owned(), error.hint_text(), error.field())
-        }
+        Failure::Error(error) => object(
+            error.kind(),
+            error.message().to_owned(),
+            error.hint_text(),
+            error.field(),
+        ),
     };
     let mut document = json!({ "schema_version": SCHEMA_VERSION, "error": error });
     let causes = causes(failure);
@@ -57,7 +60,9 @@ fn usage_message(error: &clap::Error) -> String {
 }
 
 fn causes(failure: &Failure) -> Vec<String> {
-    let Failure::Error(error) = failure else { return Vec::new() };
+    let Failure::Error(error) = failure else {
+        return Vec::new();
+    };
     let mut causes = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -102,10 +107,17 @@ mod tests {
 
     #[test]
     fn a_wrong_flag_is_an_error_for_programs_too() {
-        let error = crate::command().try_get_matches_from(["agentkernel", "list", "--bogus"]).unwrap_err();
+        let error = crate::command()
+            .try_get_matches_from(["agentkernel", "list", "--bogus"])
+            .unwrap_err();
         let value: Value = serde_json::from_str(&json(&Failure::Usage { error, code: 2 })).unwrap();
         assert_eq!(value["error"]["code"], "invalid_spec");
-        assert!(value["error"]["message"].as_str().unwrap().starts_with("unexpected argument '--bogus'"));
+        assert!(
+            value["error"]["message"]
+                .as_str()
+                .unwrap()
+                .starts_with("unexpected argument '--bogus'")
+        );
     }
 
     #[test]

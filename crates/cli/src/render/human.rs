@@ -13,7 +13,11 @@ use super::safe;
 
 pub fn sandboxes(sandboxes: &[SandboxInfo]) -> String {
     let rows = sandboxes.iter().map(|sandbox| {
-        let name = sandbox.spec.name.as_ref().map_or_else(|| sandbox.spec.id.to_string(), ToString::to_string);
+        let name = sandbox
+            .spec
+            .name
+            .as_ref()
+            .map_or_else(|| sandbox.spec.id.to_string(), ToString::to_string);
         [
             name,
             state(sandbox.state).to_owned(),
@@ -24,7 +28,26 @@ pub fn sandboxes(sandboxes: &[SandboxInfo]) -> String {
             age(now().saturating_sub(sandbox.created_at)),
         ]
     });
-    table(["NAME", "STATUS", "BACKEND", "ISOLATION", "IMAGE", "NETWORK", "AGE"], rows)
+    table(
+        [
+            "NAME",
+            "STATUS",
+            "BACKEND",
+            "ISOLATION",
+            "IMAGE",
+            "NETWORK",
+            "AGE",
+        ],
+        rows,
+    )
+}
+
+pub fn names(sandboxes: &[SandboxInfo]) -> String {
+    sandboxes
+        .iter()
+        .filter_map(|sandbox| sandbox.spec.name.as_ref())
+        .map(|name| format!("{name}\n"))
+        .collect()
 }
 
 pub fn detached(commands: &[DetachedStatus]) -> String {
@@ -54,7 +77,11 @@ pub fn doctor(doctor: &Doctor) -> String {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{}: {}\n", backend.name, safe(remedy));
         }
-        for caveat in backend.capabilities.iter().flat_map(|capabilities| &capabilities.caveats) {
+        for caveat in backend
+            .capabilities
+            .iter()
+            .flat_map(|capabilities| &capabilities.caveats)
+        {
             let _ = write!(text, "\n{}: {}\n", backend.name, safe(caveat));
         }
     }
@@ -65,7 +92,10 @@ pub fn doctor(doctor: &Doctor) -> String {
 }
 
 pub fn explanation(explanation: &Explanation) -> String {
-    let rows = explanation.choices.iter().map(|c| [c.what.to_owned(), c.value.clone(), c.why.clone()]);
+    let rows = explanation
+        .choices
+        .iter()
+        .map(|c| [c.what.to_owned(), c.value.clone(), c.why.clone()]);
     table(["WHAT", "CHOICE", "WHY"], rows)
 }
 
@@ -76,7 +106,13 @@ pub fn gc(report: &GcReport) -> String {
         let _ = writeln!(text, "{verb} {} {}", safe(&leftover.kind), safe(&leftover.name));
     }
     for (leftover, why) in &report.failed {
-        let _ = writeln!(text, "could not remove {} {}: {}", safe(&leftover.kind), safe(&leftover.name), safe(why));
+        let _ = writeln!(
+            text,
+            "could not remove {} {}: {}",
+            safe(&leftover.kind),
+            safe(&leftover.name),
+            safe(why)
+        );
     }
     if text.is_empty() {
         text.push_str("nothing to remove\n");
@@ -89,13 +125,25 @@ pub fn stats(stats: &Stats) -> String {
     let limit = |text: Option<String>| or_dash(text);
     let limits = &stats.limits;
     let rows = [
-        ["memory".to_owned(), or_dash(stats.memory.map(size)), limit(limits.memory.map(|size| size.to_string()))],
+        [
+            "memory".to_owned(),
+            or_dash(stats.memory.map(size)),
+            limit(limits.memory.map(|size| size.to_string())),
+        ],
         [
             "processor time".to_owned(),
-            or_dash(stats.cpu_us.map(|us| format!("{}.{:03}s", us / 1_000_000, us / 1000 % 1000))),
+            or_dash(
+                stats
+                    .cpu_us
+                    .map(|us| format!("{}.{:03}s", us / 1_000_000, us / 1000 % 1000)),
+            ),
             limit(limits.cpus.map(|cpus| format!("{cpus} processors"))),
         ],
-        ["processes".to_owned(), stats.processes.to_string(), limit(limits.pids.map(|pids| pids.to_string()))],
+        [
+            "processes".to_owned(),
+            stats.processes.to_string(),
+            limit(limits.pids.map(|pids| pids.to_string())),
+        ],
     ];
     table(["WHAT", "USED", "LIMIT"], rows)
 }
@@ -103,7 +151,10 @@ pub fn stats(stats: &Stats) -> String {
 /// Columns as wide as their content, two blanks between them, nothing at the end of a line.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(head);
     for row in rows {
         table.add_row(row.map(|cell| safe(&cell)));
     }
@@ -134,7 +185,9 @@ fn exit(exit: Exit) -> String {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// The largest unit that fits, once: `3m`, `2d`.
@@ -169,30 +222,58 @@ mod tests {
 
     #[test]
     fn a_table_has_no_borders_and_no_blanks_at_the_end() {
-        let rows = [["a".to_owned(), "long value".to_owned()], ["longer".to_owned(), "\x1b[2J".to_owned()]];
-        assert_eq!(table(["NAME", "X"], rows), "NAME    X\na       long value\nlonger  \\x1b[2J\n");
+        let rows = [
+            ["a".to_owned(), "long value".to_owned()],
+            ["longer".to_owned(), "\x1b[2J".to_owned()],
+        ];
+        assert_eq!(
+            table(["NAME", "X"], rows),
+            "NAME    X\na       long value\nlonger  \\x1b[2J\n"
+        );
     }
 
     #[test]
     fn an_age_is_one_number() {
-        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (86_400, "1d"), (864_000, "10d")] {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (7199, "1h"),
+            (86_400, "1d"),
+            (864_000, "10d"),
+        ] {
             assert_eq!(age(seconds), text);
         }
     }
 
     #[test]
     fn a_size_is_readable() {
-        for (bytes, text) in [(0, "0"), (1023, "1023"), (1536, "1.5k"), (1 << 20, "1.0m"), (5 << 30, "5.0g")] {
+        for (bytes, text) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1536, "1.5k"),
+            (1 << 20, "1.0m"),
+            (5 << 30, "5.0g"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }
 
     #[test]
     fn gc_says_what_it_did_and_what_it_could_not() {
-        let leftover = |name: &str| Leftover { kind: "cgroup".to_owned(), name: name.to_owned() };
-        let report =
-            GcReport { dry_run: true, removed: vec![leftover("/a")], failed: vec![(leftover("/b"), "busy".to_owned())] };
-        assert_eq!(gc(&report), "would remove cgroup /a\ncould not remove cgroup /b: busy\n");
+        let leftover = |name: &str| Leftover {
+            kind: "cgroup".to_owned(),
+            name: name.to_owned(),
+        };
+        let report = GcReport {
+            dry_run: true,
+            removed: vec![leftover("/a")],
+            failed: vec![(leftover("/b"), "busy".to_owned())],
+        };
+        assert_eq!(
+            gc(&report),
+            "would remove cgroup /a\ncould not remove cgroup /b: busy\n"
+        );
         assert_eq!(gc(&GcReport::default()), "nothing to remove\n");
     }
 }

@@ -25,7 +25,10 @@ struct Document<'a, T> {
 
 /// `content` must serialize as an object.
 pub fn document(content: &impl Serialize) -> String {
-    let document = Document { schema_version: SCHEMA_VERSION, content };
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        content,
+    };
     serde_json::to_string_pretty(&document).expect("replies are maps with string keys")
 }
 
@@ -42,12 +45,22 @@ pub fn event(event: &Event) -> String {
 
 fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
     let (kind, value) = match kind {
-        EventKind::Started { id, name, backend, isolation, image, network } => (
+        EventKind::Started {
+            id,
+            name,
+            backend,
+            isolation,
+            image,
+            network,
+        } => (
             "started",
             json!({ "id": id, "name": name, "backend": backend, "isolation": isolation, "image": image,
                     "network": network }),
         ),
-        EventKind::Notice(notice) => ("notice", json!({ "code": notice.code, "message": notice.message })),
+        EventKind::Notice(notice) => (
+            "notice",
+            json!({ "code": notice.code, "message": notice.message }),
+        ),
         EventKind::Output(Output::Stdout(bytes)) => ("stdout", data(bytes)),
         EventKind::Output(Output::Stderr(bytes)) => ("stderr", data(bytes)),
         EventKind::Output(Output::Stopped) => ("stopped", json!({})),
@@ -105,32 +118,56 @@ mod tests {
 
     fn value(kind: EventKind) -> Value {
         let line = event(&Event { sequence: 7, kind });
-        assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+        assert!(
+            line.ends_with('\n') && line.matches('\n').count() == 1,
+            "{line:?}"
+        );
         serde_json::from_str(&line).unwrap()
     }
 
     #[test]
     fn text_is_text_and_bytes_are_base64() {
         let stdout = value(EventKind::Output(Output::Stdout("a\nü".into())));
-        assert_eq!(stdout, json!({ "schema_version": 1, "sequence": 7, "type": "stdout", "data": "a\nü" }));
+        assert_eq!(
+            stdout,
+            json!({ "schema_version": 1, "sequence": 7, "type": "stdout", "data": "a\nü" })
+        );
         let stderr = value(EventKind::Output(Output::Stderr(vec![0xff, 0, 1].into())));
-        assert_eq!(stderr, json!({ "schema_version": 1, "sequence": 7, "type": "stderr", "data_base64": "/wAB" }));
+        assert_eq!(
+            stderr,
+            json!({ "schema_version": 1, "sequence": 7, "type": "stderr", "data_base64": "/wAB" })
+        );
     }
 
     #[test]
     fn the_end_says_the_code_the_signal_and_the_cause() {
         let exit = Exit::signal(9).with_cause(ExitCause::OutOfMemory);
-        let finished = value(EventKind::Finished { exit, duration_ms: 12 });
+        let finished = value(EventKind::Finished {
+            exit,
+            duration_ms: 12,
+        });
         assert_eq!(finished["exit_code"], 137);
         assert_eq!(finished["signal"], 9);
         assert_eq!(finished["cause"], "out_of_memory");
         assert_eq!(finished["duration_ms"], 12);
-        assert_eq!(value(EventKind::Finished { exit: Exit::code(3), duration_ms: 0 })["signal"], Value::Null);
+        assert_eq!(
+            value(EventKind::Finished {
+                exit: Exit::code(3),
+                duration_ms: 0
+            })["signal"],
+            Value::Null
+        );
     }
 
     #[test]
     fn base64_is_the_standard_one() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }

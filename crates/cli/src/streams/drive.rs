@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use agentkernel_control::{EventKind, Output, ProcessSink};
 use agentkernel_types::{ExitCause, Signal};
-use bytes::BytesMut;
 
 use super::{Endpoint, Signals, Source};
 use crate::{
@@ -35,7 +34,13 @@ pub struct Drive<'a> {
 
 /// Copies everything both ways until the command has ended. Gives its exit code.
 pub async fn drive(mut source: Source, drive: Drive<'_>) -> Outcome {
-    let Drive { stdin, mut sink, terminal, mut signals, timeout } = drive;
+    let Drive {
+        stdin,
+        mut sink,
+        terminal,
+        mut signals,
+        timeout,
+    } = drive;
     let input = source.sink();
     let expired = async {
         match timeout {
@@ -90,9 +95,8 @@ async fn copy_out(
 async fn copy_in(stdin: Option<Endpoint>, input: &ProcessSink) -> Never {
     use agentkernel_backend::Input;
     if let Some(stdin) = stdin {
-        let mut buffer = BytesMut::new();
         // An error of a read is an end, too: a terminal that has hung up, for one.
-        while let Ok(bytes) = stdin.read(&mut buffer).await {
+        while let Ok(bytes) = stdin.read().await {
             if bytes.is_empty() || input.send(Input::Stdin(bytes)).await.is_err() {
                 break;
             }
@@ -127,7 +131,11 @@ async fn forward(signals: &mut Signals, input: &ProcessSink, terminal: Option<&T
             }
             libc::SIGINT => {
                 interrupts += 1;
-                if interrupts >= PATIENCE { Signal::KILL } else { Signal::INT }
+                if interrupts >= PATIENCE {
+                    Signal::KILL
+                } else {
+                    Signal::INT
+                }
             }
             other => match Signal::new(other) {
                 Ok(signal) => signal,
@@ -152,7 +160,9 @@ fn suspend(terminal: Option<&Terminal>) -> Result<(), Failure> {
 async fn resume(input: &ProcessSink, terminal: Option<&Terminal>) -> Result<(), Failure> {
     use agentkernel_backend::Input;
     if let Some(terminal) = terminal {
-        terminal.raw().map_err(|error| Failure::io("resume", "cannot take the terminal again", error))?;
+        terminal
+            .raw()
+            .map_err(|error| Failure::io("resume", "cannot take the terminal again", error))?;
         let _ = input.send(Input::Resize(terminal.size())).await;
     }
     let _ = input.send(Input::Signal(Signal::CONT)).await;

@@ -10,8 +10,9 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::{
+    buffer::spare_capacity,
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, Mode, OFlags},
     io::Errno,
@@ -65,7 +66,8 @@ impl Endpoint {
             Direction::Read => Interest::READABLE,
             Direction::Write => Interest::WRITABLE,
         };
-        let descriptor = match AsyncFd::try_with_interest(descriptor, interest) {
+        // SAFETY: the descriptor is owned, and `AsyncFd` keeps it until it has left epoll.
+        let descriptor = match unsafe { AsyncFd::register_with_interest(descriptor, interest) } {
             Ok(waitable) => Descriptor::Waitable(waitable, way),
             Err(refused) => {
                 let (descriptor, error) = refused.into_parts();
@@ -76,27 +78,34 @@ impl Endpoint {
                 Descriptor::Plain(descriptor)
             }
         };
-        Ok(Self { descriptor, direction })
+        Ok(Self {
+            descriptor,
+            direction,
+        })
     }
 
-    /// The next bytes; empty at the end.
-    pub async fn read(&self, buffer: &mut BytesMut) -> io::Result<Bytes> {
+    /// The next bytes; empty at the end. Dropping the future loses nothing.
+    pub async fn read(&self) -> io::Result<Bytes> {
         debug_assert_eq!(self.direction, Direction::Read);
-        buffer.reserve(CHUNK);
         self.attempt(|descriptor, way| {
-            let spare = rustix::buffer::spare_capacity(buffer);
+            let mut chunk = Vec::with_capacity(CHUNK);
             match way {
                 Some(Way::Socket) => {
-                    let mut chunk = vec![0; CHUNK];
-                    let (length, _) = rustix::net::recv(descriptor, &mut chunk[..], RecvFlags::DONTWAIT)?;
-                    buffer.extend_from_slice(&chunk[..length]);
-                    Ok(())
+                    rustix::net::recv(descriptor, spare_capacity(&mut chunk), RecvFlags::DONTWAIT)?;
                 }
-                _ => rustix::io::read(descriptor, spare).map(|_| ()),
+                _ => {
+                    rustix::io::read(descriptor, spare_capacity(&mut chunk))?;
+                }
             }
+            // A key stroke should not hold 64 KiB while it waits in a channel.
+            let small = chunk.len() < ATOMIC;
+            Ok(if small {
+                Bytes::copy_from_slice(&chunk)
+            } else {
+                Bytes::from(chunk)
+            })
         })
-        .await?;
-        Ok(buffer.split().freeze())
+        .await
     }
 
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
@@ -122,7 +131,9 @@ impl Endpoint {
         mut call: impl FnMut(BorrowedFd<'_>, Option<Way>) -> rustix::io::Result<T>,
     ) -> io::Result<T> {
         let (waitable, way) = match &self.descriptor {
-            Descriptor::Plain(descriptor) => return again(|| call(descriptor.as_fd(), None)).map_err(Into::into),
+            Descriptor::Plain(descriptor) => {
+                return again(|| call(descriptor.as_fd(), None)).map_err(Into::into);
+            }
             Descriptor::Waitable(waitable, way) => (waitable, *way),
         };
         let descriptor = waitable.get_ref().as_fd();
@@ -154,7 +165,15 @@ impl Endpoint {
             Direction::Write => PollFlags::OUT,
         };
         let mut polled = [PollFd::new(&descriptor, wanted)];
-        again(|| poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?;
+        again(|| {
+            poll(
+                &mut polled,
+                Some(&Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 0,
+                }),
+            )
+        })?;
         // A hang-up or error is an answer that the call itself gives.
         Ok(!polled[0].revents().is_empty())
     }
@@ -213,13 +232,17 @@ mod tests {
     use super::*;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(future)
     }
 
     async fn read_to_end(endpoint: &Endpoint) -> Vec<u8> {
-        let (mut buffer, mut all) = (BytesMut::new(), Vec::new());
+        let mut all = Vec::new();
         loop {
-            let bytes = endpoint.read(&mut buffer).await.unwrap();
+            let bytes = endpoint.read().await.unwrap();
             if bytes.is_empty() {
                 return all;
             }
@@ -229,13 +252,23 @@ mod tests {
 
     /// Bytes that show a lost, doubled or swapped piece.
     fn pattern(length: usize) -> Vec<u8> {
-        (0..length).map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8).collect()
+        (0..length)
+            .map(|index| (index ^ (index >> 8) ^ (index >> 16)) as u8)
+            .collect()
     }
 
     fn polled(descriptor: OwnedFd, direction: Direction) -> Endpoint {
-        let interest = if direction == Direction::Read { Interest::READABLE } else { Interest::WRITABLE };
-        let waitable = AsyncFd::with_interest(descriptor, interest).unwrap();
-        Endpoint { descriptor: Descriptor::Waitable(waitable, Way::Polled), direction }
+        let interest = if direction == Direction::Read {
+            Interest::READABLE
+        } else {
+            Interest::WRITABLE
+        };
+        // SAFETY: as in `open`.
+        let waitable = unsafe { AsyncFd::register_with_interest(descriptor, interest) }.unwrap();
+        Endpoint {
+            descriptor: Descriptor::Waitable(waitable, Way::Polled),
+            direction,
+        }
     }
 
     #[test]
@@ -248,7 +281,12 @@ mod tests {
         file.rewind().unwrap();
         std::thread::scope(|scope| {
             scope.spawn(|| pipe_writer.write_all(&data).map(|()| drop(pipe_writer)).unwrap());
-            scope.spawn(|| socket_writer.write_all(&data).map(|()| drop(socket_writer)).unwrap());
+            scope.spawn(|| {
+                socket_writer
+                    .write_all(&data)
+                    .map(|()| drop(socket_writer))
+                    .unwrap()
+            });
             for descriptor in [pipe_reader.as_fd(), socket_reader.as_fd(), file.as_fd()] {
                 let read = block_on(async {
                     read_to_end(&Endpoint::open(descriptor, Direction::Read).unwrap()).await
@@ -265,7 +303,11 @@ mod tests {
         let (mut slow_reader, slow_writer) = io::pipe().unwrap();
         let (mut socket_reader, socket_writer) = UnixStream::pair().unwrap();
         std::thread::scope(|scope| {
-            for reader in [&mut pipe_reader as &mut (dyn io::Read + Send), &mut slow_reader, &mut socket_reader] {
+            for reader in [
+                &mut pipe_reader as &mut (dyn io::Read + Send),
+                &mut slow_reader,
+                &mut socket_reader,
+            ] {
                 let data = &data;
                 scope.spawn(move || {
                     let mut read = Vec::new();
@@ -276,18 +318,32 @@ mod tests {
             let (pipe_writer, socket_writer) = (OwnedFd::from(pipe_writer), OwnedFd::from(socket_writer));
             block_on(async {
                 for descriptor in [pipe_writer.as_fd(), socket_writer.as_fd()] {
-                    Endpoint::open(descriptor, Direction::Write).unwrap().write_all(&data).await.unwrap();
+                    Endpoint::open(descriptor, Direction::Write)
+                        .unwrap()
+                        .write_all(&data)
+                        .await
+                        .unwrap();
                 }
-                polled(slow_writer.into(), Direction::Write).write_all(&data).await.unwrap();
+                polled(slow_writer.into(), Direction::Write)
+                    .write_all(&data)
+                    .await
+                    .unwrap();
             });
             drop((pipe_writer, socket_writer));
         });
         let file = tempfile::NamedTempFile::new().unwrap();
         block_on(async {
-            Endpoint::open(file.as_fd(), Direction::Write).unwrap().write_all(&data).await.unwrap();
+            Endpoint::open(file.as_fd(), Direction::Write)
+                .unwrap()
+                .write_all(&data)
+                .await
+                .unwrap();
         });
         let mut written = Vec::new();
-        File::open(file.path()).unwrap().read_to_end(&mut written).unwrap();
+        File::open(file.path())
+            .unwrap()
+            .read_to_end(&mut written)
+            .unwrap();
         assert!(written == data);
     }
 
@@ -313,14 +369,13 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         block_on(async {
             let endpoint = Endpoint::open(reader.as_fd(), Direction::Read).unwrap();
-            let mut buffer = BytesMut::new();
             tokio::select! {
                 biased;
-                _ = endpoint.read(&mut buffer) => panic!("nothing was written yet"),
+                _ = endpoint.read() => panic!("nothing was written yet"),
                 () = tokio::task::yield_now() => {}
             }
             writer.write_all(b"late").unwrap();
-            assert_eq!(endpoint.read(&mut buffer).await.unwrap(), "late");
+            assert_eq!(endpoint.read().await.unwrap(), "late");
         });
     }
 
@@ -332,10 +387,21 @@ mod tests {
         let (reader, gone) = io::pipe().unwrap();
         drop(reader);
         block_on(async {
-            assert!(read_to_end(&Endpoint::open(null.as_fd(), Direction::Read).unwrap()).await.is_empty());
-            assert!(read_to_end(&Endpoint::open(closed.as_fd(), Direction::Read).unwrap()).await.is_empty());
-            let error =
-                Endpoint::open(gone.as_fd(), Direction::Write).unwrap().write_all(b"x").await.unwrap_err();
+            assert!(
+                read_to_end(&Endpoint::open(null.as_fd(), Direction::Read).unwrap())
+                    .await
+                    .is_empty()
+            );
+            assert!(
+                read_to_end(&Endpoint::open(closed.as_fd(), Direction::Read).unwrap())
+                    .await
+                    .is_empty()
+            );
+            let error = Endpoint::open(gone.as_fd(), Direction::Write)
+                .unwrap()
+                .write_all(b"x")
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         });
     }

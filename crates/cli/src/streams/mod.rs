@@ -28,6 +28,13 @@ impl Stdio<'static> {
     pub fn inherited() -> Self {
         // SAFETY: descriptors 0 to 2 are open from before `main` on, and nothing here closes them.
         let [stdin, stdout, stderr] = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
-        Self { stdin, stdout, stderr }
+        Self {
+            stdin,
+            stdout,
+            stderr,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,14 @@ use std::{future::poll_fn, io, mem::MaybeUninit, ptr, task::Poll};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 
 /// What is passed on to the command as it is.
-const FORWARDED: [i32; 6] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+const FORWARDED: [i32; 6] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
 /// What concerns the terminal and its job control.
 const TERMINAL: [i32; 3] = [libc::SIGTSTP, libc::SIGCONT, libc::SIGWINCH];
 

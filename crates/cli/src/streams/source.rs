@@ -8,15 +8,26 @@ use tokio::sync::mpsc;
 /// Dropping it ends the command.
 #[derive(Debug)]
 pub enum Source {
-    Run { events: mpsc::Receiver<Result<Event>>, input: ProcessSink },
-    Exec { process: Process, sequence: u64, started: Instant },
+    Run {
+        events: mpsc::Receiver<Result<Event>>,
+        input: ProcessSink,
+    },
+    Exec {
+        process: Process,
+        sequence: u64,
+        started: Instant,
+    },
 }
 
 impl Source {
     pub async fn next(&mut self) -> Option<Result<Event>> {
         match self {
             Self::Run { events, .. } => events.recv().await,
-            Self::Exec { process, sequence, started } => {
+            Self::Exec {
+                process,
+                sequence,
+                started,
+            } => {
                 let kind = match process.next().await? {
                     Ok(Output::Exit(exit)) => {
                         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -26,7 +37,10 @@ impl Source {
                     Err(error) => return Some(Err(error)),
                 };
                 *sequence += 1;
-                Some(Ok(Event { sequence: *sequence, kind }))
+                Some(Ok(Event {
+                    sequence: *sequence,
+                    kind,
+                }))
             }
         }
     }
@@ -41,12 +55,19 @@ impl Source {
 
 impl From<Run> for Source {
     fn from(run: Run) -> Self {
-        Self::Run { events: run.events, input: run.input }
+        Self::Run {
+            events: run.events,
+            input: run.input,
+        }
     }
 }
 
 impl From<Process> for Source {
     fn from(process: Process) -> Self {
-        Self::Exec { process, sequence: 0, started: Instant::now() }
+        Self::Exec {
+            process,
+            sequence: 0,
+            started: Instant::now(),
+        }
     }
 }

@@ -11,7 +11,10 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 use crate::streams::Stdio;
 
 /// What most programs assume when nobody knows.
-const USUAL: TerminalSize = TerminalSize { rows: 24, columns: 80 };
+const USUAL: TerminalSize = TerminalSize {
+    rows: 24,
+    columns: 80,
+};
 
 /// A terminal as it was found. Dropping it restores that, also while panicking.
 #[derive(Debug)]
@@ -29,8 +32,15 @@ impl Terminal {
             true => Some((stdio.stdin.try_clone_to_owned()?, tcgetattr(stdio.stdin)?)),
             false => None,
         };
-        let screen = [stdio.stdout, stdio.stdin, stdio.stderr].into_iter().find(|descriptor| isatty(descriptor));
-        Ok(Self { keyboard, screen: screen.map(|descriptor| descriptor.try_clone_to_owned()).transpose()? })
+        let screen = [stdio.stdout, stdio.stdin, stdio.stderr]
+            .into_iter()
+            .find(|descriptor| isatty(descriptor));
+        Ok(Self {
+            keyboard,
+            screen: screen
+                .map(|descriptor| descriptor.try_clone_to_owned())
+                .transpose()?,
+        })
     }
 
     pub fn size(&self) -> TerminalSize {
@@ -40,7 +50,9 @@ impl Terminal {
 
     /// Every key goes to the command as it is.
     pub fn raw(&self) -> io::Result<()> {
-        let Some((descriptor, found)) = &self.keyboard else { return Ok(()) };
+        let Some((descriptor, found)) = &self.keyboard else {
+            return Ok(());
+        };
         let mut raw = found.clone();
         raw.make_raw();
         Ok(tcsetattr(descriptor, OptionalActions::Now, &raw)?)
@@ -48,7 +60,9 @@ impl Terminal {
 
     /// As it was found.
     pub fn restore(&self) -> io::Result<()> {
-        let Some((descriptor, found)) = &self.keyboard else { return Ok(()) };
+        let Some((descriptor, found)) = &self.keyboard else {
+            return Ok(());
+        };
         Ok(tcsetattr(descriptor, OptionalActions::Now, found)?)
     }
 }
@@ -62,8 +76,13 @@ impl Drop for Terminal {
 
 /// None also for a terminal of no size, as a serial line has it.
 fn size_of(descriptor: BorrowedFd<'_>) -> Option<TerminalSize> {
-    let size = tcgetwinsize(descriptor).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0)?;
-    Some(TerminalSize { rows: size.ws_row, columns: size.ws_col })
+    let size = tcgetwinsize(descriptor)
+        .ok()
+        .filter(|size| size.ws_row > 0 && size.ws_col > 0)?;
+    Some(TerminalSize {
+        rows: size.ws_row,
+        columns: size.ws_col,
+    })
 }
 
 #[cfg(test)]
@@ -87,12 +106,18 @@ mod tests {
     }
 
     fn stdio(descriptor: &OwnedFd) -> Stdio<'_> {
-        Stdio { stdin: descriptor.as_fd(), stdout: descriptor.as_fd(), stderr: descriptor.as_fd() }
+        Stdio {
+            stdin: descriptor.as_fd(),
+            stdout: descriptor.as_fd(),
+            stderr: descriptor.as_fd(),
+        }
     }
 
     fn is_raw(descriptor: &OwnedFd) -> bool {
         let modes = tcgetattr(descriptor).unwrap();
-        !modes.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+        !modes
+            .local_modes
+            .intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
             && !modes.output_modes.contains(OutputModes::OPOST)
     }
 
@@ -136,9 +161,20 @@ mod tests {
         let (_master, slave) = terminal();
         let guard = Terminal::find(stdio(&slave)).unwrap();
         assert_eq!(guard.size(), USUAL);
-        let size = Winsize { ws_row: 40, ws_col: 132, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 132,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
         tcsetwinsize(&slave, size).unwrap();
-        assert_eq!(guard.size(), TerminalSize { rows: 40, columns: 132 });
+        assert_eq!(
+            guard.size(),
+            TerminalSize {
+                rows: 40,
+                columns: 132
+            }
+        );
     }
 
     #[test]
