@@ -1,6 +1,6 @@
 //! Why a command line ended without success, and the one place that makes an exit code of it.
 
-use std::{ffi::OsString, io};
+use std::io;
 
 use agentkernel_control::Error;
 use agentkernel_types::{ErrorKind, ParseError};
@@ -19,37 +19,24 @@ pub enum Failure {
         text: String,
         hint: Option<String>,
     },
-    /// The command line is wrong, or help was asked for.
-    Usage {
-        error: clap::Error,
-        code: u8,
-    },
+    /// The command line is wrong, or help was asked for: both are clap's to say.
+    Usage(clap::Error),
     /// Whoever read our output has gone.
     OutputClosed,
 }
 
 /// A command killed by SIGPIPE, as a shell shows it: what a pipeline expects of its members.
 pub const OUTPUT_CLOSED: u8 = 141;
-/// What clap's users know, for everything that does not stand in for another command.
-const USAGE: u8 = 2;
-/// For `run` and `exec`, as docker has it: 2 would look like the command's own.
-const USAGE_OF_RUN: u8 = 125;
+/// For a wrong call, too, as docker has it: clap's own 2 would look like the command's.
+const OURS: u8 = 125;
 
 impl Failure {
-    pub fn usage(error: clap::Error, arguments: &[OsString]) -> Self {
-        let code = match () {
-            () if !error.use_stderr() => 0,
-            () if stands_in_for_a_command(arguments) => USAGE_OF_RUN,
-            () => USAGE,
-        };
-        Self::Usage { error, code }
-    }
-
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Error(error) => error.kind().exit_code(),
             Self::Settings { kind, .. } => kind.exit_code(),
-            Self::Usage { code, .. } => *code,
+            Self::Usage(error) if error.use_stderr() => OURS,
+            Self::Usage(_) => 0,
             Self::OutputClosed => OUTPUT_CLOSED,
         }
     }
@@ -74,15 +61,6 @@ impl Failure {
         };
         Self::Error(Error::new(kind, operation, message).because(error))
     }
-}
-
-fn stands_in_for_a_command(arguments: &[OsString]) -> bool {
-    let mut words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let verb = match words.next() {
-        Some("sandbox" | "sb") => words.next(),
-        verb => verb,
-    };
-    matches!(verb, Some("run" | "exec"))
 }
 
 impl From<Error> for Failure {
@@ -142,19 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_call_of_run_and_exec_ends_with_125_and_of_others_with_2() {
+    fn a_wrong_call_is_ours_and_help_is_a_success() {
         for (words, code) in [
             (&["agentkernel", "run", "--bogus", "true"][..], 125),
-            (&["agentkernel", "sb", "exec"][..], 125),
-            (&["agentkernel", "sandbox", "run"][..], 125),
-            (&["agentkernel", "list", "--bogus"][..], 2),
-            (&["agentkernel", "bogus"][..], 2),
+            (&["agentkernel", "list", "--bogus"][..], 125),
+            (&["agentkernel", "bogus"][..], 125),
+            (&["agentkernel"][..], 125),
             (&["agentkernel", "run", "--help"][..], 0),
             (&["agentkernel", "--version"][..], 0),
         ] {
-            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            let error = crate::command().try_get_matches_from(&words).unwrap_err();
-            assert_eq!(Failure::usage(error, &words).exit_code(), code, "{words:?}");
+            let error = crate::command().try_get_matches_from(words).unwrap_err();
+            assert_eq!(Failure::Usage(error).exit_code(), code, "{words:?}");
         }
     }
 }

@@ -24,18 +24,14 @@ use failure::Failure;
 
 /// Runs one command line, the program's name first, and gives the exit code of the process.
 pub fn run(arguments: Vec<OsString>) -> u8 {
-    let json = asks_for_json(&arguments);
-    let outcome = match Arguments::try_parse_from(&arguments) {
-        Ok(parsed) => commands::dispatch(parsed.command),
-        Err(error) => Err(Failure::usage(error, &arguments)),
+    let (json, outcome) = match Arguments::try_parse_from(&arguments) {
+        Ok(parsed) => (parsed.command.wants_json(), commands::dispatch(parsed.command)),
+        Err(error) => (seems_to_want_json(&arguments), Err(Failure::Usage(error))),
     };
-    match outcome {
-        Ok(code) => code,
-        Err(failure) => {
-            render::failure(&failure, json);
-            failure.exit_code()
-        }
-    }
+    outcome.unwrap_or_else(|failure| {
+        render::failure(&failure, json);
+        failure.exit_code()
+    })
 }
 
 /// The whole command line, for man pages and completions.
@@ -43,9 +39,8 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Whether errors are wanted as JSON. Looked up before parsing, because parsing itself may fail: the
-/// first word that can begin a sandboxed command ends the search at the latest at `--`.
-fn asks_for_json(arguments: &[OsString]) -> bool {
+/// For a command line that cannot be parsed: then the word is all there is to go by.
+fn seems_to_want_json(arguments: &[OsString]) -> bool {
     arguments
         .iter()
         .take_while(|argument| *argument != "--")

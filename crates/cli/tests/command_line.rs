@@ -20,7 +20,7 @@ fn agentkernel(words: &[&str]) -> Command {
 }
 
 fn output(words: &[&str]) -> Output {
-    agentkernel(words).output().unwrap()
+    agentkernel(words).output().expect("the binary can be started")
 }
 
 fn stdout(words: &[&str]) -> String {
@@ -31,7 +31,7 @@ fn stdout(words: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.stderr.is_empty(), "{words:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("the output is text")
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn the_version_is_told_to_people_and_programs() {
 fn a_wrong_call_says_so_on_stderr_only() {
     for (words, code) in [
         (&["run", "--bogus", "true"][..], 125),
-        (&["list", "--bogus"][..], 2),
+        (&["list", "--bogus"][..], 125),
         (&["run"][..], 125),
     ] {
         let output = output(words);

@@ -40,9 +40,8 @@ pub use run::{RunArgs, TerminalArgs};
     disable_help_subcommand = true,
     color = clap::ColorChoice::Never,
     max_term_width = 100,
-    after_help = "Exit codes of run and exec: the command's own; 128+N when signal N ended it; 124 timeout; \
-                  125 agentkernel itself failed, or was called wrongly; 126 not executable; 127 not found. \
-                  Everywhere else a wrong call ends with 2."
+    after_help = "Exit codes: the command's own; 128+N when signal N ended it; 124 timeout; 125 agentkernel \
+                  itself failed, or was called wrongly; 126 not executable; 127 not found."
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -68,8 +67,6 @@ pub enum TopCommand {
     Version(VersionArgs),
 }
 
-// Parsed once in the life of a process: the size of the largest verb does not matter.
-#[expect(clippy::large_enum_variant, reason = "made once, and never moved in bulk")]
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run one command in a fresh sandbox
@@ -109,6 +106,42 @@ pub enum Verb {
     Stats(StatsArgs),
     /// Remove whatever belongs to no sandbox any more
     Gc(GcArgs),
+}
+
+impl TopCommand {
+    /// Whether errors are wanted as JSON, too.
+    pub fn wants_json(&self) -> bool {
+        match self {
+            Self::Verb(verb) | Self::Sandbox(verb) => verb.wants_json(),
+            Self::Config(ConfigArgs {
+                command: ConfigCommand::Show(args),
+            }) => args.json,
+            Self::Setup(args) => args.json,
+            Self::Doctor(args) => args.json,
+            Self::Version(args) => args.json,
+            Self::Config(_) | Self::Completions(_) => false,
+        }
+    }
+}
+
+impl Verb {
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(args) => args.json,
+            Self::Create(args) => args.json,
+            Self::Start(args) => args.json,
+            Self::Stop(args) => args.json,
+            Self::Restart(args) => args.json,
+            Self::Exec(args) => args.json,
+            Self::List(args) => args.json,
+            Self::Inspect(args) => args.json,
+            Self::ExecList(args) => args.json,
+            Self::Remove(args) => args.json,
+            Self::Stats(args) => args.json,
+            Self::Gc(args) => args.json,
+            Self::Attach(_) | Self::Logs(_) | Self::ExecKill(_) | Self::Cp(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub struct LogsArgs {
     /// Go on until the command ends
     #[arg(short, long)]
     pub follow: bool,
-    /// Its stderr instead of its stdout
+    /// Only its stderr, on stdout [default: each stream on the one of its name]
     #[arg(long)]
     pub stderr: bool,
 }

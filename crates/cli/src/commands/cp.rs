@@ -10,6 +10,7 @@ use super::streaming;
 use crate::{
     args::{CopyArgs, CopyEnd},
     failure::{Failure, Outcome},
+    streams::Stdio,
 };
 
 /// The sandbox's end of a copy.
@@ -47,7 +48,7 @@ pub async fn cp(args: CopyArgs) -> Outcome {
         }
         (CopyEnd::Sandbox { name, path, .. }, CopyEnd::Stream) => {
             let archive = super::control()?.copy_out(&name, &path).await?;
-            streaming::to_stdout(archive).await?;
+            streaming::copy(archive, Stdio::inherited().stdout).await?;
         }
         (
             CopyEnd::Host(from),

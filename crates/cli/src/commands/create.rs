@@ -10,9 +10,10 @@ pub async fn create(args: CreateArgs) -> Outcome {
         args.name.as_ref(),
         true,
     )?;
+    let image_was_named = request.image.is_some();
     let info = super::control()?.create(request).await?;
-    if !args.quiet && !args.json {
-        render::created(&info);
+    if !image_was_named && !args.quiet && !args.json {
+        render::image_was_chosen(&info);
     }
     render::sandbox(&info, args.json)?;
     Ok(0)

@@ -1,5 +1,7 @@
 //! Byte streams of the engine, from stdin and to stdout.
 
+use std::os::fd::BorrowedFd;
+
 use agentkernel_control::{ByteStream, Error};
 use agentkernel_types::ErrorKind;
 use tokio::sync::mpsc;
@@ -12,10 +14,10 @@ use crate::{
 /// Chunks on the way: enough that neither side waits for each single one.
 pub const DEPTH: usize = 8;
 
-pub async fn to_stdout(mut stream: ByteStream) -> Result<(), Failure> {
-    let stdout = Endpoint::open(Stdio::inherited().stdout, Direction::Write).map_err(Failure::output)?;
+pub async fn copy(mut stream: ByteStream, to: BorrowedFd<'_>) -> Result<(), Failure> {
+    let output = Endpoint::open(to, Direction::Write).map_err(Failure::output)?;
     while let Some(bytes) = stream.recv().await {
-        stdout.write_all(&bytes?).await.map_err(Failure::output)?;
+        output.write_all(&bytes?).await.map_err(Failure::output)?;
     }
     Ok(())
 }

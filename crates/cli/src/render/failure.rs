@@ -11,7 +11,7 @@ use crate::failure::Failure;
 pub fn text(failure: &Failure) -> String {
     let (message, hint) = match failure {
         Failure::OutputClosed => return String::new(),
-        Failure::Usage { error, .. } => return error.render().to_string(),
+        Failure::Usage(error) => return error.render().to_string(),
         Failure::Settings { text, hint, .. } => (text.clone(), hint.as_deref()),
         Failure::Error(error) => (safe(error.message()), error.hint_text()),
     };
@@ -30,8 +30,8 @@ pub fn text(failure: &Failure) -> String {
 pub fn json(failure: &Failure) -> String {
     let error = match failure {
         Failure::OutputClosed => return String::new(),
-        Failure::Usage { error, .. } if !error.use_stderr() => return error.render().to_string(),
-        Failure::Usage { error, .. } => object(ErrorKind::InvalidSpec, usage_message(error), None, None),
+        Failure::Usage(error) if !error.use_stderr() => return error.render().to_string(),
+        Failure::Usage(error) => object(ErrorKind::InvalidSpec, usage_message(error), None, None),
         Failure::Settings { kind, text, hint } => object(*kind, text.clone(), hint.as_deref(), None),
         Failure::Error(error) => object(
             error.kind(),
@@ -110,7 +110,7 @@ mod tests {
         let error = crate::command()
             .try_get_matches_from(["agentkernel", "list", "--bogus"])
             .unwrap_err();
-        let value: Value = serde_json::from_str(&json(&Failure::Usage { error, code: 2 })).unwrap();
+        let value: Value = serde_json::from_str(&json(&Failure::Usage(error))).unwrap();
         assert_eq!(value["error"]["code"], "invalid_spec");
         assert!(
             value["error"]["message"]

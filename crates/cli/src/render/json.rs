@@ -2,7 +2,7 @@
 //! version, and never removed or changed.
 
 use agentkernel_control::{Event, EventKind, Output};
-use agentkernel_types::{Exit, ExitStatus};
+use agentkernel_types::Exit;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -77,12 +77,9 @@ fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
     }
 }
 
+/// The code for scripts, and the whole truth beside it.
 fn finished(exit: &Exit) -> Value {
-    let signal = match exit.status {
-        ExitStatus::Signal(signal) => Some(signal),
-        ExitStatus::Code(_) => None,
-    };
-    json!({ "exit_code": exit.exit_code(), "signal": signal, "cause": exit.cause })
+    json!({ "exit_code": exit.exit_code(), "exit": exit })
 }
 
 /// Text where it is text: most output is, and then people can read the events, too.
@@ -147,16 +144,14 @@ mod tests {
             duration_ms: 12,
         });
         assert_eq!(finished["exit_code"], 137);
-        assert_eq!(finished["signal"], 9);
-        assert_eq!(finished["cause"], "out_of_memory");
-        assert_eq!(finished["duration_ms"], 12);
         assert_eq!(
-            value(EventKind::Finished {
-                exit: Exit::code(3),
-                duration_ms: 0
-            })["signal"],
-            Value::Null
+            finished["exit"],
+            json!({ "status": { "signal": 9 }, "cause": "out_of_memory" })
         );
+        assert_eq!(finished["duration_ms"], 12);
+        let exit = Exit::code(3);
+        let finished = value(EventKind::Finished { exit, duration_ms: 0 });
+        assert_eq!(finished["exit"], json!({ "status": { "code": 3 } }));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::{
 };
 
 use agentkernel_control::SandboxInfo;
-use agentkernel_types::NetworkMode;
+use agentkernel_types::ImageRef;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ pub fn failure(failure: &Failure, json: bool) {
     };
     match failure {
         // Help and version were asked for: they are answers.
-        Failure::Usage { error, .. } if !error.use_stderr() => drop(self::text(&text)),
+        Failure::Usage(error) if !error.use_stderr() => drop(self::text(&text)),
         // Nobody is there to read why nobody can read the reason.
         _ => drop(io::stderr().lock().write_all(text.as_bytes())),
     }
@@ -69,9 +69,9 @@ pub fn sandbox(info: &SandboxInfo, json: bool) -> Result<(), Failure> {
 }
 
 /// What must not be overlooked when a sandbox was made.
-pub fn created(info: &SandboxInfo) {
-    if info.spec.network == NetworkMode::Host {
-        note("network: host (this machine's own network; --no-network for none)");
+pub fn image_was_chosen(info: &SandboxInfo) {
+    if info.spec.image == ImageRef::Host {
+        note("the host image is used, since no image was named: this machine's own programs, read-only");
     }
 }
 
