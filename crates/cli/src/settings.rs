@@ -7,12 +7,16 @@ use std::{
 
 use agentkernel_config::{ConfigError, Overrides, ProjectFile, Resolved, Setting, Sources, VARIABLES};
 use agentkernel_control::{InjectedFile, SandboxRequest};
+use agentkernel_store::Paths;
 use agentkernel_types::{EnvVar, Mount, NetworkMode, Resources, SandboxName};
 
 use crate::{
     args::{EnvironmentArgs, IsolationArgs},
     failure::Failure,
 };
+
+/// In the user's configuration folder.
+const USER_FILE: &str = "config.toml";
 
 /// What `config show` shows.
 pub fn show(config: Option<&Path>) -> Result<Resolved, Failure> {
@@ -89,7 +93,7 @@ fn value<T>(setting: Setting<T>) -> T {
 
 fn resolve(config: Option<&Path>, project_dir: &Path, flags: Overrides) -> Result<Resolved, Failure> {
     let sources = Sources {
-        user_file: user_file(),
+        user_file: Some(user_file()?),
         project_file: match config {
             Some(file) => ProjectFile::Explicit(file.to_owned()),
             None => ProjectFile::Discover(project_dir.to_owned()),
@@ -177,12 +181,8 @@ fn canonical_folder(path: &Path) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-fn user_file() -> Option<PathBuf> {
-    let base = env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let base = base.or_else(|| Some(env::home_dir()?.join(".config")))?;
-    Some(base.join("agentkernel/config.toml"))
+fn user_file() -> Result<PathBuf, Failure> {
+    Ok(Paths::from_env()?.config.join(USER_FILE))
 }
 
 impl From<ConfigError> for Failure {
