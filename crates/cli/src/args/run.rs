@@ -10,8 +10,8 @@ use super::{EnvironmentArgs, IsolationArgs};
 /// Everything after the first word that is not a flag belongs to the command, exactly as it is written.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The short letters: -c is the configuration file, as it always was, so the processors \
-                        have -C; -p is the profile and -P is free; -t forces a terminal and -T forbids it."
+    after_help = "Short letters: -c is the configuration file, so the processors are -C; -t forces a terminal \
+                        and -T forbids it; -p is the profile, and ports have no letter."
 )]
 pub struct RunArgs {
     #[command(flatten)]

@@ -14,6 +14,7 @@ use crate::{
 pub async fn run(args: RunArgs) -> Outcome {
     let session = Session::open(Stdio::inherited(), &args.terminal, args.json, args.quiet)?;
     let request = request(&args, &session)?;
+    let session = session.announcing(request.keep && request.sandbox.name.is_none());
     let control = super::control()?;
     if args.explain {
         return explain(&*control, &request, args.json).await;

@@ -19,6 +19,7 @@ pub struct Session<'a> {
     terminal: Option<Terminal>,
     json: bool,
     quiet: bool,
+    announce: bool,
 }
 
 impl<'a> Session<'a> {
@@ -35,7 +36,13 @@ impl<'a> Session<'a> {
             terminal,
             json,
             quiet,
+            announce: false,
         })
+    }
+
+    /// The name of the sandbox is not known to the caller yet.
+    pub fn announcing(self, announce: bool) -> Self {
+        Self { announce, ..self }
     }
 
     pub fn terminal_size(&self) -> Option<TerminalSize> {
@@ -65,7 +72,9 @@ impl<'a> Session<'a> {
             StdinMode::Piped => Some(Endpoint::open(self.stdio.stdin, Direction::Read).map_err(failed)?),
             StdinMode::Null => None,
         };
-        let sink = EventSink::new(self.stdio, self.json, self.quiet).map_err(failed)?;
+        let sink = EventSink::new(self.stdio, self.json, self.quiet)
+            .map_err(failed)?
+            .announcing(self.announce);
         // Listened to before raw mode begins: from there on a signal must not end us without a word.
         let signals = Signals::listen().map_err(failed)?;
         let sink = match &self.terminal {

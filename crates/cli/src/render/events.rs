@@ -14,6 +14,7 @@ pub struct EventSink {
     stderr: Endpoint,
     json: bool,
     quiet: bool,
+    announce: bool,
     line_end: &'static str,
 }
 
@@ -25,6 +26,7 @@ impl EventSink {
             stderr: Endpoint::open(stdio.stderr, Direction::Write)?,
             json,
             quiet,
+            announce: false,
             line_end: "\n",
         })
     }
@@ -32,6 +34,12 @@ impl EventSink {
     /// For a terminal in raw mode, which does not go back to the first column by itself.
     pub fn raw(mut self) -> Self {
         self.line_end = "\r\n";
+        self
+    }
+
+    /// Says under which name the sandbox stays: for a name that was made up.
+    pub fn announcing(mut self, announce: bool) -> Self {
+        self.announce = announce;
         self
     }
 
@@ -48,6 +56,9 @@ impl EventSink {
                 Some(cause) => self.ended_because(cause).await,
                 None => Ok(()),
             },
+            EventKind::Started { name: Some(name), .. } if self.announce => {
+                self.note(&format!("the sandbox stays as {name}")).await
+            }
             EventKind::Started { .. } | EventKind::Output(_) => Ok(()),
         }
     }
