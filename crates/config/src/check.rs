@@ -7,11 +7,12 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 
 use crate::{
     file::{SourceFile, Trust},
-    keys::{KEYS, Key, Scope, TABLES, Table, keys_of},
+    keys::{Key, Scope, TABLES, Table, keys_of},
     layer::{FileDraft, Layer, Values},
     problem::Problem,
-    shape::{expected, nearest},
-    unsupported::{PARSED_TABLES, UNSUPPORTED, unsupported_key, unsupported_table},
+    shape::expected,
+    unknown::{unknown_key, unknown_table},
+    unsupported::{PARSED_TABLES, unsupported_key, unsupported_table},
 };
 
 /// More entries than anybody writes by hand; each costs a look at the file system.
@@ -72,7 +73,7 @@ impl Walk<'_> {
                     format!("not supported yet: [{word}]"),
                 );
             } else {
-                self.unknown_table(name);
+                self.problems.push(unknown_table(self.file, name.span(), word));
             }
         }
     }
@@ -154,7 +155,8 @@ impl Walk<'_> {
                 self.refuse_unsupported(table, word, name.span(), entry.reason);
             }
         } else {
-            self.unknown_key(table, name);
+            self.problems
+                .push(unknown_key(self.file, name.span(), table, word));
         }
     }
 
@@ -187,51 +189,6 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown_table(&mut self, name: &Name<'_>) {
-        let word = name.get_ref().as_ref();
-        let problem = Problem::invalid(self.file, name.span(), format!("unknown key `{word}`"));
-        let tables = TABLES
-            .iter()
-            .map(|table| table.name)
-            .chain(PARSED_TABLES.iter().copied());
-        let help = if let Some(near) = nearest(word, tables.clone()) {
-            format!("did you mean `{near}`?")
-        } else if let Some(key) = KEYS
-            .iter()
-            .find(|key| key.name == word || key.alias == Some(word))
-        {
-            format!("`{word}` is a key of [{}]", key.table)
-        } else {
-            format!("the tables are {}", tables.collect::<Vec<_>>().join(", "))
-        };
-        self.problems.push(problem.help(help));
-    }
-
-    fn unknown_key(&mut self, table: &str, name: &Name<'_>) {
-        let word = name.get_ref().as_ref();
-        let problem = Problem::invalid(self.file, name.span(), format!("unknown key `{table}.{word}`"));
-        let refused = UNSUPPORTED
-            .iter()
-            .filter(|entry| entry.table == table)
-            .filter_map(|entry| entry.key);
-        let own = keys_of(table).flat_map(|key| std::iter::once(key.name).chain(key.alias));
-        let help = if let Some(key) = KEYS.iter().find(|key| key.name == word) {
-            format!("`{word}` is a key of [{}]", key.table)
-        } else if let Some(near) = nearest(word, own.clone().chain(refused)) {
-            format!("did you mean `{near}`?")
-        } else if let Some(key) = nearest(word, KEYS.iter().map(|key| key.name)).and_then(find) {
-            format!("did you mean `{}` of [{}]?", key.name, key.table)
-        } else {
-            let names: Vec<_> = own.collect();
-            if names.is_empty() {
-                format!("see the reference for [{table}]")
-            } else {
-                format!("the keys of [{table}] are {}", names.join(", "))
-            }
-        };
-        self.problems.push(problem.help(help));
-    }
-
     fn refuse_unsupported(&mut self, table: &str, key: &str, span: Range<usize>, reason: &str) {
         let title = format!("`[{table}] {key}`: {reason}");
         let problem = Problem::new(ErrorKind::Unsupported, self.file, span, title);
@@ -257,10 +214,6 @@ impl Walk<'_> {
     fn refuse(&mut self, span: Range<usize>, kind: ErrorKind, title: String) {
         self.problems.push(Problem::new(kind, self.file, span, title));
     }
-}
-
-fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
 }
 
 /// Why something of this scope may not stand in this file.

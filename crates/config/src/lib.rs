@@ -28,6 +28,7 @@ mod schema;
 mod shape;
 mod sources;
 mod tighten;
+mod unknown;
 mod unsupported;
 mod walls;
 
