@@ -1,1 +1,3 @@
 //! What the end-to-end and security tests share.
+
+pub mod cli;
