@@ -15,6 +15,9 @@ mod codec;
 mod hello;
 mod message;
 
+/// The bytes of paths, arguments and data.
+pub use serde_bytes::ByteBuf;
+
 pub use bounded::{MAX_ENTRIES, MAX_STRINGS};
 pub use codec::{Decoder, FrameError, data, encode, encode_in_place};
 pub use hello::{HelloError, negotiate};
