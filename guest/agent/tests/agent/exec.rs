@@ -90,7 +90,13 @@ async fn the_environment_is_the_sandboxes_own_and_the_last_of_equal_names_wins()
         let (name, value) = entry.split_once('=').unwrap();
         EnvVar::new(name, value).unwrap()
     });
-    let process = agent.exec(ExecSpec { env: env.to_vec(), ..spec(&["env"]) }).await.unwrap();
+    let process = agent
+        .exec(ExecSpec {
+            env: env.to_vec(),
+            ..spec(&["env"])
+        })
+        .await
+        .unwrap();
     let (stdout, _, _) = process.collect(1 << 20).await.unwrap();
     let mut lines: Vec<&str> = std::str::from_utf8(&stdout).unwrap().lines().collect();
     lines.sort_unstable();
@@ -103,7 +109,9 @@ async fn a_command_has_three_descriptors_a_session_of_its_own_and_default_signal
     let (stdout, _, _) = agent.run(&["ls", "/proc/self/fd"]).await;
     // The fourth is the folder that `ls` reads.
     assert_eq!(stdout, b"0\n1\n2\n3\n");
-    let (stdout, _, _) = agent.shell("cut -d' ' -f1,5,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status").await;
+    let (stdout, _, _) = agent
+        .shell("cut -d' ' -f1,5,6 /proc/$$/stat; grep -E 'Sig(Blk|Ign)' /proc/self/status")
+        .await;
     let text = String::from_utf8(stdout).unwrap();
     let (numbers, masks) = text.split_once('\n').unwrap();
     let numbers: Vec<&str> = numbers.split(' ').collect();
@@ -141,11 +149,23 @@ async fn what_cannot_be_executed_is_told_by_kind_and_name() {
 async fn a_working_directory_that_is_not_there_is_named() {
     let agent = start();
     let workdir: GuestPath = "/no/such/folder".parse().unwrap();
-    let error = agent.exec(ExecSpec { workdir: Some(workdir), ..spec(&["true"]) }).await.unwrap_err();
+    let error = agent
+        .exec(ExecSpec {
+            workdir: Some(workdir),
+            ..spec(&["true"])
+        })
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidSpec);
     assert!(error.message().contains("/no/such/folder"), "{error}");
     let workdir: GuestPath = "/usr".parse().unwrap();
-    let process = agent.exec(ExecSpec { workdir: Some(workdir), ..spec(&["pwd"]) }).await.unwrap();
+    let process = agent
+        .exec(ExecSpec {
+            workdir: Some(workdir),
+            ..spec(&["pwd"])
+        })
+        .await
+        .unwrap();
     assert_eq!(process.collect(100).await.unwrap().0, b"/usr\n");
 }
 
@@ -154,8 +174,17 @@ async fn the_agents_own_descriptors_are_no_working_directory() {
     let agent = start();
     for number in 3..10 {
         let workdir: GuestPath = format!("/proc/self/fd/{number}").parse().unwrap();
-        let result = agent.exec(ExecSpec { workdir: Some(workdir), ..spec(&["pwd"]) }).await;
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidSpec, "descriptor {number}");
+        let result = agent
+            .exec(ExecSpec {
+                workdir: Some(workdir),
+                ..spec(&["pwd"])
+            })
+            .await;
+        assert_eq!(
+            result.unwrap_err().kind(),
+            ErrorKind::InvalidSpec,
+            "descriptor {number}"
+        );
     }
 }
 
@@ -172,11 +201,19 @@ async fn a_background_process_does_not_hold_up_the_end() {
 #[tokio::test]
 async fn a_signal_reaches_the_whole_group() {
     let agent = start();
-    let mut process = agent.exec(shell("sleep 1000 & echo $!; wait; sleep 1000")).await.unwrap();
-    let Some(Ok(Output::Stdout(line))) = process.next().await else { panic!("no output") };
+    let mut process = agent
+        .exec(shell("sleep 1000 & echo $!; wait; sleep 1000"))
+        .await
+        .unwrap();
+    let Some(Ok(Output::Stdout(line))) = process.next().await else {
+        panic!("no output")
+    };
     let child: u32 = String::from_utf8_lossy(&line).trim().parse().unwrap();
     process.sink().send(Input::Signal(Signal::TERM)).await.unwrap();
-    assert_eq!(process.next().await.unwrap().unwrap(), Output::Exit(Exit::signal(15)));
+    assert_eq!(
+        process.next().await.unwrap().unwrap(),
+        Output::Exit(Exit::signal(15))
+    );
     eventually("the child ends, too", || is_dead(child)).await;
 }
 
@@ -184,11 +221,14 @@ async fn a_signal_reaches_the_whole_group() {
 async fn a_dropped_process_is_killed_with_all_that_descend_from_it() {
     let agent = start();
     // One in a session of its own, one whose parent is in it, one that is stopped.
-    let script = "setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' & sleep 1000 & kill -STOP $!; echo $!; wait";
+    let script =
+        "setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' & sleep 1000 & kill -STOP $!; echo $!; wait";
     let mut process = agent.exec(shell(script)).await.unwrap();
     let mut text = String::new();
     while text.lines().count() < 3 {
-        let Some(Ok(Output::Stdout(bytes))) = process.next().await else { panic!("no output") };
+        let Some(Ok(Output::Stdout(bytes))) = process.next().await else {
+            panic!("no output")
+        };
         text.push_str(std::str::from_utf8(&bytes).unwrap());
     }
     let pids: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
@@ -249,18 +289,29 @@ async fn ten_thousand_commands_eight_at_a_time_leave_nothing() {
 async fn a_reader_that_never_reads_stops_its_command_and_no_other() {
     let agent = start();
     let lazy = agent.exec(spec(&["yes"])).await.unwrap();
-    let other = agent.exec(ExecSpec { stdin: StdinMode::Piped, ..spec(&["sleep", "1000"]) }).await.unwrap();
+    let other = agent
+        .exec(ExecSpec {
+            stdin: StdinMode::Piped,
+            ..spec(&["sleep", "1000"])
+        })
+        .await
+        .unwrap();
     let sink = other.sink();
     let flood = tokio::spawn(async move {
         loop {
-            sink.send(Input::Stdin(Bytes::from(vec![0; 64 << 10]))).await.unwrap();
+            sink.send(Input::Stdin(Bytes::from(vec![0; 64 << 10])))
+                .await
+                .unwrap();
         }
     });
     for _ in 0..200 {
         assert_eq!(agent.run(&["echo", "x"]).await.0, b"x\n");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     let kilobytes: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
     assert!(kilobytes < 16 << 10, "{kilobytes} KiB");
     flood.abort();
@@ -274,7 +325,10 @@ async fn more_streams_than_allowed_are_refused_and_the_rest_go_on() {
     for _ in 0..agentkernel_protocol::MAX_STREAMS {
         running.push(agent.exec(spec(&["sleep", "1000"])).await.unwrap());
     }
-    assert_eq!(agent.exec(spec(&["true"])).await.unwrap_err().kind(), ErrorKind::Exhausted);
+    assert_eq!(
+        agent.exec(spec(&["true"])).await.unwrap_err().kind(),
+        ErrorKind::Exhausted
+    );
     running.clear();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while agent.connection.stats(&cx()).await.unwrap().streams > 0 {
@@ -291,5 +345,8 @@ async fn when_the_agent_dies_every_command_is_told() {
     let expected = Exit::signal(9).with_cause(ExitCause::SandboxStopped);
     assert_eq!(process.next().await.unwrap().unwrap(), Output::Exit(expected));
     assert!(process.next().await.is_none());
-    assert_eq!(agent.exec(spec(&["true"])).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        agent.exec(spec(&["true"])).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
 }

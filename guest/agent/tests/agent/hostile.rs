@@ -1,10 +1,6 @@
 //! Peers that do not keep to the protocol, on both sides.
 
-use std::{
-    io::Write,
-    os::unix::net::UnixStream as StdStream,
-    time::Duration,
-};
+use std::{io::Write, os::unix::net::UnixStream as StdStream, time::Duration};
 
 use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::Output;
@@ -28,7 +24,11 @@ fn stranger(agent: &Agent) -> StdStream {
 }
 
 fn cat() -> ToGuest {
-    ToGuest::Exec(ExecRequest { argv: vec![b"sleep".to_vec().into(), b"1000".to_vec().into()], piped_stdin: true, ..ExecRequest::default() })
+    ToGuest::Exec(ExecRequest {
+        argv: vec![b"sleep".to_vec().into(), b"1000".to_vec().into()],
+        piped_stdin: true,
+        ..ExecRequest::default()
+    })
 }
 
 /// All of it; the agent must then close the connection.
@@ -46,30 +46,76 @@ async fn a_peer_that_breaks_the_protocol_is_closed_and_the_others_go_on() {
     let oversized_data = frame(7, &ToGuest::Stdin(vec![0; 1 << 19].into()));
     let with = |rest: &[Vec<u8>]| [vec![hello()], rest.to_vec()].concat().concat();
     let floods: Vec<Vec<u8>> = (0..8).map(|_| oversized_data.clone()).collect();
-    let write = ToGuest::File(FileRequest::Write { path: b"/tmp/never".to_vec().into(), mode: 0o600, modified: None });
+    let write = ToGuest::File(FileRequest::Write {
+        path: b"/tmp/never".to_vec().into(),
+        mode: 0o600,
+        modified: None,
+    });
     let cases: [(&str, Vec<u8>); 12] = [
         ("garbage", vec![0xff; 4096]),
         ("zeros", vec![0; 4096]),
         ("an oversized length", oversized.clone()),
         ("an oversized length after the greeting", with(&[oversized])),
         ("no greeting", frame(0, &ToGuest::Ping)),
-        ("a foreign greeting", frame(0, &ToGuest::Hello(Hello { magic: 1, ..Hello::new("x") }))),
-        ("a greeting of the future", frame(0, &ToGuest::Hello(Hello { oldest: 99, newest: 99, ..Hello::new("x") }))),
+        (
+            "a foreign greeting",
+            frame(
+                0,
+                &ToGuest::Hello(Hello {
+                    magic: 1,
+                    ..Hello::new("x")
+                }),
+            ),
+        ),
+        (
+            "a greeting of the future",
+            frame(
+                0,
+                &ToGuest::Hello(Hello {
+                    oldest: 99,
+                    newest: 99,
+                    ..Hello::new("x")
+                }),
+            ),
+        ),
         ("a second greeting", with(&[hello()])),
         ("a boot by a stranger", with(&[frame(0, &ToGuest::Boot(boot()))])),
-        ("more input than granted", with(&[vec![frame(7, &cat())], floods].concat())),
-        ("a stream opened twice", with(&[frame(7, &cat()), frame(7, &cat())])),
-        ("input for a file", with(&[frame(7, &write), frame(7, &ToGuest::Stdin(vec![1].into()))])),
+        (
+            "more input than granted",
+            with(&[vec![frame(7, &cat())], floods].concat()),
+        ),
+        (
+            "a stream opened twice",
+            with(&[frame(7, &cat()), frame(7, &cat())]),
+        ),
+        (
+            "input for a file",
+            with(&[frame(7, &write), frame(7, &ToGuest::Stdin(vec![1].into()))]),
+        ),
     ];
     for (name, bytes) in cases {
         let mut socket = stranger(&agent);
         let answers = say(&mut socket, &bytes);
-        assert!(matches!(answers.first(), Some((0, ToHost::Hello(_)))), "{name}: {answers:?}");
-        assert!(matches!(answers.last(), Some((0, ToHost::Failed { .. }))), "{name}: {answers:?}");
+        assert!(
+            matches!(answers.first(), Some((0, ToHost::Hello(_)))),
+            "{name}: {answers:?}"
+        );
+        assert!(
+            matches!(answers.last(), Some((0, ToHost::Failed { .. }))),
+            "{name}: {answers:?}"
+        );
         assert_eq!(agent.run(&["echo", "on"]).await.0, b"on\n", "{name}");
     }
-    held.sink().send(agentkernel_backend::Input::Signal(agentkernel_types::Signal::TERM)).await.unwrap();
-    assert_eq!(held.next().await.unwrap().unwrap(), Output::Exit(Exit::signal(15)));
+    held.sink()
+        .send(agentkernel_backend::Input::Signal(
+            agentkernel_types::Signal::TERM,
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        held.next().await.unwrap().unwrap(),
+        Output::Exit(Exit::signal(15))
+    );
     eventually("no process stays", || agent.children().is_empty()).await;
     assert!(!std::path::Path::new("/tmp/never").exists());
 }
@@ -108,7 +154,10 @@ async fn half_open_peers_and_those_that_never_read_cost_nothing() {
         assert_eq!(agent.run(&["echo", "x"]).await.0, b"x\n");
     }
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     let kilobytes: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
     assert!(kilobytes < 24 << 10, "{kilobytes} KiB");
     drop((silent, deaf));
@@ -137,7 +186,12 @@ async fn connections_beyond_the_limit_are_refused_with_a_reason() {
 
 /// The client's side of a connection whose agent is played by the test: it greets, waits for a command, says
 /// that it runs and then `rest`.
-async fn false_agent(rest: Vec<u8>) -> (AgentConnection, agentkernel_backend::Result<agentkernel_backend::Process>) {
+async fn false_agent(
+    rest: Vec<u8>,
+) -> (
+    AgentConnection,
+    agentkernel_backend::Result<agentkernel_backend::Process>,
+) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let connection = AgentConnection::open(ours);
     let agent = tokio::spawn(async move {
@@ -173,7 +227,10 @@ async fn an_agent_that_sends_more_than_granted_is_cut_off() {
         assert!(stdout.len() <= most, "{}", stdout.len());
         assert_eq!(exit, Exit::signal(9).with_cause(ExitCause::SandboxStopped));
     }
-    assert_eq!(connection.ping(&cx()).await.unwrap_err().kind(), ErrorKind::Broken);
+    assert_eq!(
+        connection.ping(&cx()).await.unwrap_err().kind(),
+        ErrorKind::Broken
+    );
 }
 
 #[tokio::test]
@@ -188,7 +245,10 @@ async fn an_agent_that_talks_nonsense_is_cut_off() {
         ("an oversized length", u32::MAX.to_le_bytes().to_vec()),
         ("an unknown stream", message(77, &ToHost::Pong)),
         ("an answer to another question", message(1, &ToHost::Pong)),
-        ("a second greeting", message(0, &ToHost::Hello(Hello::new("again")))),
+        (
+            "a second greeting",
+            message(0, &ToHost::Hello(Hello::new("again"))),
+        ),
         ("a boot that nobody asked for", message(0, &ToHost::Booted)),
     ] {
         let (connection, _process) = false_agent(bytes).await;
@@ -203,6 +263,12 @@ async fn an_agent_that_says_nothing_meets_the_deadline() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
     let connection = AgentConnection::open(ours);
     let context = agentkernel_backend::Context::within(Duration::from_millis(50));
-    assert_eq!(connection.ready(&context).await.unwrap_err().kind(), ErrorKind::TimedOut);
-    assert_eq!(connection.exec(&context, spec(&["x"])).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(
+        connection.ready(&context).await.unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
+    assert_eq!(
+        connection.exec(&context, spec(&["x"])).await.unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
 }

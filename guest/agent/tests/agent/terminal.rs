@@ -5,10 +5,17 @@ use agentkernel_types::{ErrorKind, Signal, TerminalSize};
 
 use crate::support::*;
 
-const SIZE: TerminalSize = TerminalSize { rows: 33, columns: 77 };
+const SIZE: TerminalSize = TerminalSize {
+    rows: 33,
+    columns: 77,
+};
 
 fn in_terminal(script: &str) -> ExecSpec {
-    ExecSpec { terminal: Some(SIZE), stdin: StdinMode::Piped, ..shell(script) }
+    ExecSpec {
+        terminal: Some(SIZE),
+        stdin: StdinMode::Piped,
+        ..shell(script)
+    }
 }
 
 /// Reads until the text is there.
@@ -33,7 +40,14 @@ async fn a_terminal_has_its_size_and_learns_of_a_new_one() {
     let script = "tty >/dev/null && stty size; trap 'stty size; exit 6' WINCH; echo ready; while :; do sleep 0.01; done";
     let mut process = agent.exec(in_terminal(script)).await.unwrap();
     assert!(expect(&mut process, "ready").await.contains("33 77"));
-    process.sink().send(Input::Resize(TerminalSize { rows: 50, columns: 160 })).await.unwrap();
+    process
+        .sink()
+        .send(Input::Resize(TerminalSize {
+            rows: 50,
+            columns: 160,
+        }))
+        .await
+        .unwrap();
     let (stdout, stderr, exit) = process.collect(1 << 20).await.unwrap();
     assert!(String::from_utf8_lossy(&stdout).contains("50 160"));
     assert_eq!((stderr.len(), exit), (0, Exit::code(6)));
@@ -51,7 +65,12 @@ async fn control_c_interrupts() {
 #[tokio::test]
 async fn control_z_stops_and_a_signal_continues() {
     let agent = start();
-    let mut process = agent.exec(in_terminal("echo ready; sleep 0.3; read line; echo got $line; exit 4")).await.unwrap();
+    let mut process = agent
+        .exec(in_terminal(
+            "echo ready; sleep 0.3; read line; echo got $line; exit 4",
+        ))
+        .await
+        .unwrap();
     expect(&mut process, "ready").await;
     type_in(&process, "\x1a").await;
     while process.next().await.unwrap().unwrap() != Output::Stopped {}
@@ -74,7 +93,10 @@ async fn a_signal_goes_to_the_foreground_of_the_terminal() {
 async fn the_end_of_input_is_typed() {
     let agent = start();
     for text in ["whole line\n", "half a line"] {
-        let process = agent.exec(in_terminal("stty -echo; cat; echo end; exit 2")).await.unwrap();
+        let process = agent
+            .exec(in_terminal("stty -echo; cat; echo end; exit 2"))
+            .await
+            .unwrap();
         type_in(&process, text).await;
         process.sink().send(Input::CloseStdin).await.unwrap();
         let (stdout, _, exit) = process.collect(1 << 20).await.unwrap();
@@ -87,7 +109,10 @@ async fn the_end_of_input_is_typed() {
 async fn every_byte_before_the_end_arrives() {
     let agent = start();
     for _ in 0..20 {
-        let process = agent.exec(in_terminal("stty -opost; seq 1 20000; exit 11")).await.unwrap();
+        let process = agent
+            .exec(in_terminal("stty -opost; seq 1 20000; exit 11"))
+            .await
+            .unwrap();
         let (stdout, _, exit) = process.collect(usize::MAX).await.unwrap();
         let expected: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
         assert_eq!(stdout.len(), expected.len());
@@ -100,8 +125,14 @@ async fn every_byte_before_the_end_arrives() {
 #[tokio::test]
 async fn a_failure_to_start_is_told_as_without_a_terminal() {
     let agent = start();
-    let spec = ExecSpec { terminal: Some(SIZE), ..spec(&["no-such-program"]) };
-    assert_eq!(agent.exec(spec).await.unwrap_err().kind(), ErrorKind::CommandNotFound);
+    let spec = ExecSpec {
+        terminal: Some(SIZE),
+        ..spec(&["no-such-program"])
+    };
+    assert_eq!(
+        agent.exec(spec).await.unwrap_err().kind(),
+        ErrorKind::CommandNotFound
+    );
     eventually("no process stays", || agent.children().is_empty()).await;
 }
 
