@@ -52,7 +52,7 @@ impl Store {
     /// Never waits.
     pub fn try_claim(&self, name: &SandboxName) -> Result<Claim> {
         let folder = self.folder(name);
-        match Lock::attempt(&folder).map_err(Error::io("lock", &folder))? {
+        match Lock::attempt(&folder, self.step).map_err(Error::io("lock", &folder))? {
             Attempt::Busy => Err(Error::Busy { name: name.clone() }),
             Attempt::NoFolder => Err(Error::NotFound { name: name.clone() }),
             Attempt::NoLock => {
@@ -79,7 +79,7 @@ impl Store {
     /// Removes a sandbox whose record cannot be used; `Busy` if somebody owns it. The gone is a success.
     pub fn discard(&self, name: &SandboxName) -> Result<()> {
         let folder = self.folder(name);
-        match Lock::attempt_or_mend(&folder).map_err(Error::io("lock", &folder))? {
+        match Lock::attempt_or_mend(&folder, self.step).map_err(Error::io("lock", &folder))? {
             Attempt::Busy => Err(Error::Busy { name: name.clone() }),
             Attempt::NoFolder => Ok(()),
             // Not a folder, or nothing that can be locked: no sandbox of ours is like that, so nobody owns it.

@@ -116,7 +116,7 @@ impl Store {
     /// The right to remove it, if it is debris.
     fn lock_debris(&self, debris: &Debris) -> Result<Option<Right>> {
         let path = &debris.path;
-        let right = match Lock::attempt(path).map_err(Error::io("lock", path))? {
+        let right = match Lock::attempt(path, self.step).map_err(Error::io("lock", path))? {
             Attempt::Busy => return Ok(None),
             Attempt::Held(lock) => Right { _lock: Some(lock) },
             Attempt::NoFolder | Attempt::NoLock => Right { _lock: None },

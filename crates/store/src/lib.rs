@@ -26,5 +26,5 @@ pub use error::{Error, Result};
 pub use folder::{make_private_folder, make_runtime_folder};
 pub use paths::Paths;
 pub use record::{Phase, Record, SCHEMA_VERSION};
-pub use store::{Entry, Store};
+pub use store::{Entry, Step, Store};
 pub use tree::delete_tree;

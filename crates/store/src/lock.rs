@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::file;
+use crate::{file, store::Step};
 
 pub const LOCK_FILE: &str = "lock";
 
@@ -52,16 +52,16 @@ impl Lock {
     }
 
     /// Never waits.
-    pub fn attempt(folder: &Path) -> io::Result<Attempt> {
-        Self::attempt_with(folder, OFlags::empty())
+    pub fn attempt(folder: &Path, step: Step) -> io::Result<Attempt> {
+        Self::attempt_with(folder, OFlags::empty(), step)
     }
 
     /// Also makes the lock of a folder that has lost it.
-    pub fn attempt_or_mend(folder: &Path) -> io::Result<Attempt> {
-        Self::attempt_with(folder, OFlags::CREATE)
+    pub fn attempt_or_mend(folder: &Path, step: Step) -> io::Result<Attempt> {
+        Self::attempt_with(folder, OFlags::CREATE, step)
     }
 
-    fn attempt_with(folder: &Path, extra: OFlags) -> io::Result<Attempt> {
+    fn attempt_with(folder: &Path, extra: OFlags, step: Step) -> io::Result<Attempt> {
         // Each turn that fails means that the sandbox was removed, or removed and made again, since the last one.
         for _ in 0..100 {
             let opened = match file::open_folder(folder) {
@@ -77,6 +77,7 @@ impl Lock {
                 Err(Errno::ISDIR | Errno::LOOP | Errno::NXIO) => return Ok(Attempt::NoLock),
                 Err(errno) => return Err(errno.into()),
             };
+            step("lock: opened");
             match lock.0.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),

@@ -20,11 +20,14 @@ pub(crate) const WORKSPACE_FOLDER: &str = "workspace";
 pub(crate) const NEW_PREFIX: &str = ".new-";
 pub(crate) const GONE_PREFIX: &str = ".gone-";
 
+/// Told the name of each step whose order matters, before the next one: for tests of crashes and races.
+pub type Step = fn(&'static str);
+
 /// `<data>/sandboxes`, with one folder `<name>/{record.json,lock,workspace/}` a sandbox.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
-    step: fn(&'static str),
+    pub(crate) step: Step,
 }
 
 /// One sandbox in a listing. A record that cannot be used does not hide the others.
@@ -43,8 +46,8 @@ impl Store {
         Ok(Self { root, step: |_| {} })
     }
 
-    /// For crash tests: `step` is called before each step whose order matters, with its name.
-    pub fn with_steps(self, step: fn(&'static str)) -> Self {
+    /// For tests of crashes and races.
+    pub fn with_steps(self, step: Step) -> Self {
         Self { step, ..self }
     }
 

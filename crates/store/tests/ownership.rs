@@ -130,32 +130,53 @@ fn a_claim_waits_for_the_owner_and_for_no_longer_than_it_was_told() {
     assert_eq!(waiting.join().unwrap().unwrap().as_deref(), Some("last word"));
 }
 
-#[test]
-fn whoever_waits_for_a_removed_sandbox_does_not_get_its_successor_by_the_old_lock() {
-    let temp = fast_folder();
-    let store = store_in(temp.path());
-    for round in 0..50 {
-        let mut old = store.reserve(&name("a"), record()).unwrap();
-        old.update(|record| record.phase = Phase::Ready).unwrap();
-        let waiting = thread::spawn({
-            let store = store.clone();
-            move || {
-                store
-                    .claim_within(&name("a"), Duration::from_secs(5))
-                    .map(|claim| claim.record().clone())
-            }
-        });
-        old.remove().unwrap();
-        let mut new = store.reserve(&name("a"), record()).unwrap();
-        new.update(|record| (record.phase, record.created_at) = (Phase::Ready, round))
-            .unwrap();
-        let mine = new.record().clone();
-        drop(new);
-        match waiting.join().unwrap() {
-            Ok(seen) => assert_eq!(seen, mine),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
-        }
+thread_local! {
+    /// Where a sandbox is to be replaced, once, by the next step of this thread.
+    static REPLACE_IN: std::cell::Cell<Option<std::path::PathBuf>> = const { std::cell::Cell::new(None) };
+}
+
+/// The step hook plays another process: it removes the sandbox and makes a new one that it keeps.
+fn replace_sandbox(step: &'static str) {
+    if step != "lock: opened" {
+        return;
+    }
+    if let Some(base) = REPLACE_IN.take() {
+        let store = store_in(&base);
         store.claim(&name("a")).unwrap().remove().unwrap();
+        let mut successor = store.reserve(&name("a"), record()).unwrap();
+        successor.update(|record| record.phase = Phase::Ready).unwrap();
+        // Its owner lives on: dropped it would be free to be claimed.
+        std::mem::forget(successor);
+    }
+}
+
+#[test]
+fn the_lock_of_a_removed_sandbox_gives_no_right_to_its_successor() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = store_in(temp.path()).with_steps(replace_sandbox);
+    store
+        .reserve(&name("a"), record())
+        .unwrap()
+        .update(|record| record.phase = Phase::Ready)
+        .unwrap();
+    for attempt in [
+        |store: &Store| store.try_claim(&name("a")).map(drop),
+        |store: &Store| store.discard(&name("a")),
+    ] {
+        REPLACE_IN.set(Some(temp.path().to_owned()));
+        assert_eq!(attempt(&store).unwrap_err().kind(), ErrorKind::Conflict);
+        assert_eq!(store.read(&name("a")).unwrap().unwrap().phase, Phase::Ready);
+        fs::rename(
+            sandboxes(temp.path()).join("a"),
+            temp.path().join("out of the way"),
+        )
+        .unwrap();
+        fs::remove_dir_all(temp.path().join("out of the way")).unwrap();
+        store
+            .reserve(&name("a"), record())
+            .unwrap()
+            .update(|record| record.phase = Phase::Ready)
+            .unwrap();
     }
 }
 
