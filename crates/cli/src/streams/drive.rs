@@ -1,9 +1,12 @@
 //! Carries one command from its first byte to its exit code.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
-use agentkernel_control::{EventKind, Output, ProcessSink};
-use agentkernel_types::{ExitCause, Signal};
+use agentkernel_backend::Input;
+use agentkernel_control::{Error, EventKind, Output, ProcessSink};
+use agentkernel_types::{ErrorKind, ExitCause, Signal};
+
+use tokio::sync::Notify;
 
 use super::{Endpoint, Signals, Source};
 use crate::{
@@ -14,8 +17,8 @@ use crate::{
 
 /// How long a killed command may take to be gone, before we go.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Time for a signal to reach the sandbox before we stop ourselves: nobody delivers it while we are stopped.
-const DELIVERY: Duration = Duration::from_millis(20);
+/// How long a command may take to stop before we stop ourselves: nobody serves it while we are stopped.
+const STOPPING: Duration = Duration::from_millis(100);
 /// As many interrupts as show that somebody means it.
 const PATIENCE: u32 = 3;
 
@@ -42,6 +45,7 @@ pub async fn drive(mut source: Source, drive: Drive<'_>) -> Outcome {
         timeout,
     } = drive;
     let input = source.sink();
+    let stopping = Stopping::default();
     let expired = async {
         match timeout {
             Some(limit) => tokio::time::sleep(limit).await,
@@ -49,9 +53,9 @@ pub async fn drive(mut source: Source, drive: Drive<'_>) -> Outcome {
         }
     };
     let ended = tokio::select! {
-        ended = copy_out(&mut source, &input, &mut sink, terminal) => ended,
+        ended = copy_out(&mut source, &input, &mut sink, terminal, &stopping) => ended,
         never = copy_in(stdin, &input) => match never {},
-        never = forward(&mut signals, &input, terminal) => match never {},
+        never = forward(&mut signals, &input, terminal, &stopping) => match never {},
         () = expired => {
             end(&mut source, &input).await;
             sink.ended_because(ExitCause::TimedOut).await.map_err(Failure::output)?;
@@ -66,16 +70,25 @@ pub async fn drive(mut source: Source, drive: Drive<'_>) -> Outcome {
 
 enum Never {}
 
+/// Tells a stop that we asked for from one that the command's terminal has made.
+#[derive(Default)]
+struct Stopping {
+    asked: Cell<bool>,
+    done: Notify,
+}
+
 async fn copy_out(
     source: &mut Source,
     input: &ProcessSink,
     sink: &mut EventSink,
     terminal: Option<&Terminal>,
+    stopping: &Stopping,
 ) -> Outcome {
     while let Some(event) = source.next().await {
         let event = event?;
         sink.event(&event).await.map_err(Failure::output)?;
         match event.kind {
+            EventKind::Output(Output::Stopped) if stopping.asked.get() => stopping.done.notify_one(),
             EventKind::Output(Output::Stopped) => {
                 suspend(terminal)?;
                 resume(input, terminal).await?;
@@ -84,8 +97,8 @@ async fn copy_out(
             _ => {}
         }
     }
-    Err(agentkernel_control::Error::new(
-        agentkernel_types::ErrorKind::Broken,
+    Err(Error::new(
+        ErrorKind::Broken,
         "exec",
         "the command's stream ended without its exit code",
     )
@@ -93,7 +106,6 @@ async fn copy_out(
 }
 
 async fn copy_in(stdin: Option<Endpoint>, input: &ProcessSink) -> Never {
-    use agentkernel_backend::Input;
     if let Some(stdin) = stdin {
         // An error of a read is an end, too: a terminal that has hung up, for one.
         while let Ok(bytes) = stdin.read().await {
@@ -107,8 +119,12 @@ async fn copy_in(stdin: Option<Endpoint>, input: &ProcessSink) -> Never {
     std::future::pending().await
 }
 
-async fn forward(signals: &mut Signals, input: &ProcessSink, terminal: Option<&Terminal>) -> Never {
-    use agentkernel_backend::Input;
+async fn forward(
+    signals: &mut Signals,
+    input: &ProcessSink,
+    terminal: Option<&Terminal>,
+    stopping: &Stopping,
+) -> Never {
     let mut interrupts = 0;
     loop {
         let number = signals.next().await;
@@ -122,8 +138,10 @@ async fn forward(signals: &mut Signals, input: &ProcessSink, terminal: Option<&T
                 continue;
             }
             libc::SIGTSTP => {
+                stopping.asked.set(true);
                 let _ = input.send(Input::Signal(Signal::STOP)).await;
-                tokio::time::sleep(DELIVERY).await;
+                let _ = tokio::time::timeout(STOPPING, stopping.done.notified()).await;
+                stopping.asked.set(false);
                 if suspend(terminal).is_ok() {
                     let _ = resume(input, terminal).await;
                 }
@@ -158,7 +176,6 @@ fn suspend(terminal: Option<&Terminal>) -> Result<(), Failure> {
 }
 
 async fn resume(input: &ProcessSink, terminal: Option<&Terminal>) -> Result<(), Failure> {
-    use agentkernel_backend::Input;
     if let Some(terminal) = terminal {
         terminal
             .raw()
@@ -173,7 +190,7 @@ async fn resume(input: &ProcessSink, terminal: Option<&Terminal>) -> Result<(), 
 async fn end(source: &mut Source, input: &ProcessSink) {
     let gone = async {
         // Reading goes on meanwhile: a command that is stuck in a write must still get the signal.
-        let kill = input.send(agentkernel_backend::Input::Signal(Signal::KILL));
+        let kill = input.send(Input::Signal(Signal::KILL));
         let drain = async { while let Some(Ok(_)) = source.next().await {} };
         let _ = tokio::join!(kill, drain);
     };
