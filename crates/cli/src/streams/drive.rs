@@ -1,14 +1,15 @@
 //! Carries one command from its first byte to its exit code.
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use agentkernel_backend::Input;
 use agentkernel_control::{Error, EventKind, Output, ProcessSink};
-use agentkernel_types::{ErrorKind, ExitCause, Signal};
+use agentkernel_types::{ErrorKind, Exit, ExitCause, Signal};
 
-use tokio::sync::Notify;
-
-use super::{Endpoint, Signals, Source};
+use super::{
+    Endpoint, Signals, Source,
+    forward::{Stopping, forward, resume, suspend},
+};
 use crate::{
     failure::{Failure, Outcome},
     render::EventSink,
@@ -17,10 +18,8 @@ use crate::{
 
 /// How long a killed command may take to be gone, before we go.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long a command may take to stop before we stop ourselves: nobody serves it while we are stopped.
-const STOPPING: Duration = Duration::from_millis(100);
-/// As many interrupts as show that somebody means it.
-const PATIENCE: u32 = 3;
+/// How long it may take if the kill reaches it.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// What is connected to the command.
 #[derive(Debug)]
@@ -55,27 +54,23 @@ pub async fn drive(mut source: Source, drive: Drive<'_>) -> Outcome {
     let ended = tokio::select! {
         ended = copy_out(&mut source, &input, &mut sink, terminal, &stopping) => ended,
         never = copy_in(stdin, &input) => match never {},
-        never = forward(&mut signals, &input, terminal, &stopping) => match never {},
+        signal = forward(&mut signals, &input, terminal, &stopping) => {
+            end(source, &input).await;
+            return Ok(Exit::signal(signal).exit_code());
+        }
         () = expired => {
-            end(&mut source, &input).await;
-            sink.ended_because(ExitCause::TimedOut).await.map_err(Failure::output)?;
+            end(source, &input).await;
+            sink.ended_because(ExitCause::TimedOut).await;
             return Ok(124);
         }
     };
     if ended.is_err() {
-        end(&mut source, &input).await;
+        end(source, &input).await;
     }
     ended
 }
 
 enum Never {}
-
-/// Tells a stop that we asked for from one that the command's terminal has made.
-#[derive(Default)]
-struct Stopping {
-    asked: Cell<bool>,
-    done: Notify,
-}
 
 async fn copy_out(
     source: &mut Source,
@@ -119,80 +114,20 @@ async fn copy_in(stdin: Option<Endpoint>, input: &ProcessSink) -> Never {
     std::future::pending().await
 }
 
-async fn forward(
-    signals: &mut Signals,
-    input: &ProcessSink,
-    terminal: Option<&Terminal>,
-    stopping: &Stopping,
-) -> Never {
-    let mut interrupts = 0;
-    loop {
-        let number = signals.next().await;
-        let message = match number {
-            libc::SIGWINCH | libc::SIGCONT => {
-                if let Some(terminal) = terminal {
-                    // Who continues us may have changed the terminal in between.
-                    let _ = terminal.raw();
-                    let _ = input.send(Input::Resize(terminal.size())).await;
-                }
-                continue;
-            }
-            libc::SIGTSTP => {
-                stopping.asked.set(true);
-                let _ = input.send(Input::Signal(Signal::STOP)).await;
-                let _ = tokio::time::timeout(STOPPING, stopping.done.notified()).await;
-                stopping.asked.set(false);
-                if suspend(terminal).is_ok() {
-                    let _ = resume(input, terminal).await;
-                }
-                continue;
-            }
-            libc::SIGINT => {
-                interrupts += 1;
-                if interrupts >= PATIENCE {
-                    Signal::KILL
-                } else {
-                    Signal::INT
-                }
-            }
-            other => match Signal::new(other) {
-                Ok(signal) => signal,
-                Err(_) => continue,
-            },
-        };
-        let _ = input.send(Input::Signal(message)).await;
-    }
-}
-
-/// Gives the terminal back and stops this process, as the shell of the caller expects of a job.
-/// Returns when somebody continues it.
-fn suspend(terminal: Option<&Terminal>) -> Result<(), Failure> {
-    let failed = |error| Failure::io("suspend", "cannot give the terminal back", error);
-    if let Some(terminal) = terminal {
-        terminal.restore().map_err(failed)?;
-    }
-    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
-        .map_err(|error| failed(error.into()))
-}
-
-async fn resume(input: &ProcessSink, terminal: Option<&Terminal>) -> Result<(), Failure> {
-    if let Some(terminal) = terminal {
-        terminal
-            .raw()
-            .map_err(|error| Failure::io("resume", "cannot take the terminal again", error))?;
-        let _ = input.send(Input::Resize(terminal.size())).await;
-    }
-    let _ = input.send(Input::Signal(Signal::CONT)).await;
-    Ok(())
-}
-
-/// Kills the command and waits, within a bound, until it is gone: then nothing of it outlives us.
-async fn end(source: &mut Source, input: &ProcessSink) {
-    let gone = async {
+/// Kills the command and waits, within bounds, until it is gone: then nothing of it outlives us.
+async fn end(mut source: Source, input: &ProcessSink) {
+    let kill = async {
         // Reading goes on meanwhile: a command that is stuck in a write must still get the signal.
         let kill = input.send(Input::Signal(Signal::KILL));
         let drain = async { while let Some(Ok(_)) = source.next().await {} };
-        let _ = tokio::join!(kill, drain);
+        tokio::join!(kill, drain)
     };
+    if tokio::time::timeout(PROMPT, kill).await.is_ok() {
+        return;
+    }
+    // The way to the command is blocked by input that it does not read. Leaving it ends it, too, and
+    // its end of the way is closed when that is done.
+    drop(source);
+    let gone = async { while input.send(Input::Signal(Signal::KILL)).await.is_ok() {} };
     let _ = tokio::time::timeout(FAREWELL, gone).await;
 }

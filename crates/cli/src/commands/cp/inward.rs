@@ -22,8 +22,17 @@ use crate::{
 pub async fn from_host(from: &Path, to: &Inside, connect: Connect) -> Result<(), Failure> {
     let name = name_of(from)?;
     // Before anything is made in the sandbox.
-    from.symlink_metadata()
-        .map_err(|error| cannot_read(from, error))?;
+    let found = from
+        .symlink_metadata()
+        .map_err(|error| cannot_read(from, error))?
+        .file_type();
+    if !found.is_file() && !found.is_dir() && !found.is_symlink() {
+        return Err(wrong(&format!(
+            "cannot copy {}: it is no file, folder or link",
+            from.display()
+        ))
+        .into());
+    }
     let control = connect()?;
     let (folder, name) = place(&*control, to, name).await?;
     let (sender, receiver) = mpsc::channel(streaming::DEPTH);
