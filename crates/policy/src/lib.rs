@@ -1,1 +1,19 @@
-//! See ARCHITECTURE.md.
+//! Pure policy decisions. No I/O: callers fetch the facts, this crate judges.
+//!
+//! What of the host a sandbox may see (`home`, `mounts`, `env`) and what follows from a profile (`plan`). Every
+//! refusal is a [`Denied`] that says what, why, and the way out. Nothing is weakened silently: where a wish
+//! cannot be granted safely it is refused, never narrowed.
+
+mod credentials;
+mod denied;
+mod env;
+mod home;
+mod mounts;
+mod plan;
+
+pub use credentials::{CREDENTIAL_STORES, CredentialStore, Credentials, FoundStore, find_stores};
+pub use denied::Denied;
+pub use env::{DroppedVar, PassedEnv, passed_env};
+pub use home::home_mount;
+pub use mounts::{HostFacts, SourceFacts, SourceKind, check_mount, order_mounts};
+pub use plan::{Decision, Overrides, Plan, default_limits, plan};

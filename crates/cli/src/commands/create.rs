@@ -1,0 +1,20 @@
+//! `agentkernel create`: a sandbox that stays.
+
+use crate::{args::CreateArgs, failure::Outcome, render, settings};
+
+pub async fn create(args: CreateArgs) -> Outcome {
+    let request = settings::sandbox(
+        &args.isolation,
+        &args.environment,
+        args.dir.as_deref(),
+        args.name.as_ref(),
+        true,
+    )?;
+    let image_was_named = request.image.is_some();
+    let info = super::control()?.create(request).await?;
+    if !image_was_named && !args.quiet && !args.json {
+        render::image_was_chosen(&info);
+    }
+    render::sandbox(&info, args.json)?;
+    Ok(0)
+}

@@ -1,0 +1,52 @@
+//! `agentkernel exec`: a command in a kept sandbox.
+
+use std::time::Duration;
+
+use agentkernel_types::{Command, ExecSpec, StdinMode, TimeSpan};
+use serde_json::json;
+
+use super::session::Session;
+use crate::{
+    args::ExecArgs,
+    failure::{Failure, Outcome},
+    render,
+    streams::Stdio,
+};
+
+pub async fn exec(args: ExecArgs) -> Outcome {
+    if args.detach {
+        return detach(args).await;
+    }
+    let session = Session::open(Stdio::inherited(), &args.terminal, args.json, false)?;
+    let mut spec = spec(&args)?;
+    spec.env.splice(0..0, session.terminal_env());
+    spec.terminal = session.terminal_size();
+    spec.stdin = session.stdin();
+    let process = super::control()?.exec(&args.name, spec).await?;
+    session.carry(process, limit(args.timeout)).await
+}
+
+/// Prints the id under which the output is kept.
+async fn detach(args: ExecArgs) -> Outcome {
+    let spec = ExecSpec {
+        stdin: StdinMode::Null,
+        ..spec(&args)?
+    };
+    let id = super::control()?.exec_detached(&args.name, spec).await?;
+    match args.json {
+        true => render::json(&json!({ "id": id, "sandbox": args.name }))?,
+        false => render::text(id.as_str())?,
+    }
+    Ok(0)
+}
+
+fn spec(args: &ExecArgs) -> Result<ExecSpec, Failure> {
+    let mut spec = ExecSpec::new(Command::new(args.command.iter().cloned())?);
+    spec.env = args.environment.resolve()?;
+    spec.workdir.clone_from(&args.workdir);
+    Ok(spec)
+}
+
+fn limit(timeout: Option<TimeSpan>) -> Option<Duration> {
+    timeout.map(TimeSpan::duration)
+}

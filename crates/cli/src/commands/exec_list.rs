@@ -1,0 +1,14 @@
+//! `agentkernel exec-list`.
+
+use serde_json::json;
+
+use crate::{args::ExecListArgs, failure::Outcome, render};
+
+pub async fn exec_list(args: ExecListArgs) -> Outcome {
+    let commands = super::control()?.detached(&args.name).await?;
+    match args.json {
+        true => render::json(&json!({ "commands": commands }))?,
+        false => render::text(&render::detached(&commands))?,
+    }
+    Ok(0)
+}

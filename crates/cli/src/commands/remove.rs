@@ -1,0 +1,20 @@
+//! `agentkernel remove`.
+
+use serde_json::json;
+
+use crate::{args::RemoveArgs, failure::Outcome, render};
+
+/// One after the other; the first one that cannot be removed ends it, and the ones before it are gone.
+pub async fn remove(args: RemoveArgs) -> Outcome {
+    let control = super::control()?;
+    for name in &args.names {
+        control.remove(name, args.force).await?;
+        if !args.json {
+            render::text(name.as_str())?;
+        }
+    }
+    if args.json {
+        render::json(&json!({ "removed": args.names }))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,196 @@
+//! Flags, environment and files to a [`SandboxRequest`]. The only user of the configuration crate.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use agentkernel_config::{ConfigError, Overrides, ProjectFile, Resolved, Setting, Sources, VARIABLES};
+use agentkernel_control::{InjectedFile, SandboxRequest};
+use agentkernel_store::Paths;
+use agentkernel_types::{EnvVar, Mount, NetworkMode, Resources, SandboxName};
+
+use crate::{
+    args::{EnvironmentArgs, IsolationArgs},
+    failure::Failure,
+};
+
+/// In the user's configuration folder.
+const USER_FILE: &str = "config.toml";
+
+/// What `config show` shows.
+pub fn show(config: Option<&Path>) -> Result<Resolved, Failure> {
+    let project = current_dir()?;
+    resolve(config, &project, Overrides::default())
+}
+
+/// The settings of one sandbox. The name is `name`, or the project file's where `take_name`.
+pub fn sandbox(
+    isolation: &IsolationArgs,
+    environment: &EnvironmentArgs,
+    project_dir: Option<&Path>,
+    name: Option<&SandboxName>,
+    take_name: bool,
+) -> Result<SandboxRequest, Failure> {
+    let env = environment.resolve()?;
+    let here = current_dir()?;
+    let project_dir = match project_dir {
+        Some(folder) => canonical_folder(&here.join(folder))?,
+        None => here.clone(),
+    };
+    let resolved = resolve(
+        isolation.config.as_deref(),
+        &project_dir,
+        overrides(isolation, name),
+    )?;
+    let name = if take_name || name.is_some() {
+        resolved.name.map(value)
+    } else {
+        None
+    };
+    Ok(SandboxRequest {
+        name,
+        image: resolved.image.map(value),
+        runtime: resolved.runtime.map(value),
+        backend: resolved.backend.map(value),
+        isolation: resolved.isolation.map(value),
+        profile: resolved.profile.value,
+        grants: resolved.grants,
+        network: resolved.network.map(value),
+        project_dir,
+        home_dir: env::home_dir().filter(|home| home.is_absolute()),
+        credentials: isolation.credentials.clone(),
+        caller_env: if resolved.grants.pass_env {
+            caller_env()
+        } else {
+            Vec::new()
+        },
+        mounts: isolation
+            .mounts
+            .iter()
+            .map(|mount| absolute(mount, &here))
+            .collect(),
+        env,
+        workdir: isolation.workdir.clone(),
+        user: isolation.user.clone(),
+        resources: resolved.resources,
+        files: resolved
+            .files
+            .into_iter()
+            .map(|file| InjectedFile {
+                source: file.source,
+                dest: file.dest,
+                mode: file.mode,
+            })
+            .collect(),
+        agent: resolved.agent.map(value),
+    })
+}
+
+fn value<T>(setting: Setting<T>) -> T {
+    setting.value
+}
+
+fn resolve(config: Option<&Path>, project_dir: &Path, flags: Overrides) -> Result<Resolved, Failure> {
+    let sources = Sources {
+        user_file: Some(user_file()?),
+        project_file: match config {
+            Some(file) => ProjectFile::Explicit(file.to_owned()),
+            None => ProjectFile::Discover(project_dir.to_owned()),
+        },
+        environment: documented_variables()?,
+        flags,
+    };
+    Ok(agentkernel_config::resolve(&sources)?)
+}
+
+fn overrides(isolation: &IsolationArgs, name: Option<&SandboxName>) -> Overrides {
+    Overrides {
+        name: name.cloned(),
+        profile: isolation.profile,
+        image: isolation.image.clone(),
+        backend: isolation.backend.clone(),
+        isolation: isolation.isolation,
+        network: if isolation.no_network {
+            Some(NetworkMode::None)
+        } else {
+            isolation.network
+        },
+        mount_cwd: isolation.mount_cwd,
+        mount_home: isolation.mount_home,
+        pass_env: isolation.pass_env,
+        read_only: isolation.read_only,
+        resources: Resources {
+            cpus: isolation.cpus,
+            memory: isolation.memory,
+            pids: isolation.pids,
+            disk: isolation.disk,
+            timeout: isolation.timeout,
+        },
+        agent: isolation.agent.clone(),
+    }
+}
+
+/// Looked up by name: the rest of the environment is nobody's business here.
+fn documented_variables() -> Result<Vec<(String, String)>, Failure> {
+    let mut variables = Vec::new();
+    for variable in VARIABLES {
+        match env::var(variable.name) {
+            Ok(value) => variables.push((variable.name.to_owned(), value)),
+            Err(env::VarError::NotPresent) => {}
+            Err(env::VarError::NotUnicode(_)) => {
+                let message = format!("the value of {} in this environment is not UTF-8", variable.name);
+                return Err(agentkernel_types::ParseError::new(message).into());
+            }
+        }
+    }
+    Ok(variables)
+}
+
+/// What may pass is decided later; what cannot be passed at all is left out here.
+fn caller_env() -> Vec<EnvVar> {
+    let utf8 = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    utf8.filter_map(|(name, value)| EnvVar::new(name, value).ok())
+        .collect()
+}
+
+fn absolute(mount: &Mount, here: &Path) -> Mount {
+    Mount {
+        source: here.join(&mount.source),
+        ..mount.clone()
+    }
+}
+
+fn current_dir() -> Result<PathBuf, Failure> {
+    env::current_dir().map_err(|error| Failure::io("settings", "cannot find the current folder", error))
+}
+
+fn canonical_folder(path: &Path) -> Result<PathBuf, Failure> {
+    let failed = |error| {
+        Failure::io(
+            "settings",
+            format!("cannot use the folder {}", path.display()),
+            error,
+        )
+    };
+    let folder = path.canonicalize().map_err(failed)?;
+    if !folder.is_dir() {
+        return Err(failed(std::io::ErrorKind::NotADirectory.into()));
+    }
+    Ok(folder)
+}
+
+fn user_file() -> Result<PathBuf, Failure> {
+    Ok(Paths::from_env()?.config.join(USER_FILE))
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Settings {
+            kind: error.kind(),
+            text: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Walks a parsed file against the table of keys and reports everything that is wrong at once.
+
+use std::ops::Range;
+
+use agentkernel_types::ErrorKind;
+use toml::{Spanned, de::DeTable, de::DeValue};
+
+use crate::{
+    file::{SourceFile, Trust},
+    keys::{Key, Scope, TABLES, Table, keys_of},
+    layer::{FileDraft, Layer, Values},
+    problem::Problem,
+    shape::expected,
+    unknown::{unknown_key, unknown_table},
+    unsupported::{PARSED_TABLES, unsupported_key, unsupported_table},
+};
+
+/// More entries than anybody writes by hand; each costs a look at the file system.
+const MAX_FILES: usize = 1000;
+
+/// The layer holds what could be read; it must not be used if a problem was pushed.
+pub(crate) fn check(file: SourceFile, trust: Trust, image_given: bool, problems: &mut Vec<Problem>) -> Layer {
+    let mut walk = Walk {
+        file: &file,
+        trust,
+        image_given,
+        values: Values::default(),
+        problems,
+        at_key: Vec::new(),
+    };
+    match DeTable::parse(&file.text) {
+        Ok(document) => walk.document(document.get_ref()),
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            walk.problems.push(Problem::invalid(
+                &file,
+                span,
+                format!("not valid TOML: {}", error.message()),
+            ));
+        }
+    }
+    let values = walk.values;
+    Layer { file, trust, values }
+}
+
+struct Walk<'a> {
+    file: &'a SourceFile,
+    trust: Trust,
+    /// Somebody stronger chose the image: then nothing would be built.
+    image_given: bool,
+    values: Values,
+    problems: &'a mut Vec<Problem>,
+    /// The keys of the table at hand that were seen under any of their names.
+    at_key: Vec<&'static str>,
+}
+
+type Name<'a> = Spanned<std::borrow::Cow<'a, str>>;
+
+impl Walk<'_> {
+    fn document(&mut self, document: &DeTable<'_>) {
+        let mut entries: Vec<_> = document.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in entries {
+            let word = name.get_ref().as_ref();
+            if let Some(table) = TABLES.iter().find(|table| table.name == word) {
+                self.table(table, name, value);
+            } else if PARSED_TABLES.contains(&word) {
+                self.keys(word, name, value);
+            } else if unsupported_table(word).is_some() {
+                self.refuse(
+                    name.span(),
+                    ErrorKind::Unsupported,
+                    format!("not supported yet: [{word}]"),
+                );
+            } else {
+                self.problems.push(unknown_table(self.file, name.span(), word));
+            }
+        }
+    }
+
+    fn table(&mut self, table: &'static Table, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        if let Some(reason) = misplaced(self.trust, scope_of(table.name)) {
+            self.refuse_misplaced(name.span(), &format!("[{}]", table.name), reason);
+        } else if table.repeated {
+            self.entries(table.name, name, value);
+        } else {
+            self.keys(table.name, name, value);
+        }
+    }
+
+    fn entries(&mut self, table: &'static str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Array(array) = value.get_ref() else {
+            let error = expected("a list of tables", value.get_ref());
+            let problem = Problem::invalid(self.file, name.span(), format!("`{table}`: {error}"));
+            self.problems
+                .push(problem.help(format!("write `[[{table}]]` instead of `[{table}]`")));
+            return;
+        };
+        if array.len() > MAX_FILES {
+            self.refuse(
+                name.span(),
+                ErrorKind::InvalidSpec,
+                format!("`{table}` has more than {MAX_FILES} entries"),
+            );
+            return;
+        }
+        for entry in array.iter() {
+            self.values.files.push(FileDraft::default());
+            let before = self.problems.len();
+            self.keys_within(table, entry.span(), entry);
+            if self.problems.len() == before {
+                self.require(table, entry.span());
+            }
+        }
+    }
+
+    fn require(&mut self, table: &str, span: Range<usize>) {
+        for required in ["source", "dest"] {
+            if !self.at_key.contains(&required) {
+                self.refuse(
+                    span.clone(),
+                    ErrorKind::InvalidSpec,
+                    format!("this `[[{table}]]` has no `{required}`"),
+                );
+            }
+        }
+    }
+
+    fn keys(&mut self, table: &str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        self.keys_within(table, name.span(), value);
+    }
+
+    fn keys_within(&mut self, table: &str, span: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        self.at_key.clear();
+        let DeValue::Table(content) = value.get_ref() else {
+            let error = expected("a table", value.get_ref());
+            self.refuse(span, ErrorKind::InvalidSpec, format!("`{table}`: {error}"));
+            return;
+        };
+        let mut entries: Vec<_> = content.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (name, value) in entries {
+            self.key(table, name, value);
+        }
+    }
+
+    fn key(&mut self, table: &str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        let word = name.get_ref().as_ref();
+        if let Some(key) = keys_of(table).find(|key| key.name == word || key.alias == Some(word)) {
+            self.known_key(key, word, name, value);
+        } else if let Some(entry) = unsupported_key(table, word) {
+            let idle = entry.empty_is_fine && asks_for_nothing(value.get_ref());
+            let unused = table == "build" && self.image_given;
+            if !idle && !unused {
+                self.refuse_unsupported(table, word, name.span(), entry.reason);
+            }
+        } else {
+            self.problems
+                .push(unknown_key(self.file, name.span(), table, word));
+        }
+    }
+
+    fn known_key(&mut self, key: &'static Key, word: &str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        let path = format!("{}.{word}", key.table);
+        if let Some(reason) = misplaced(self.trust, key.scope) {
+            self.refuse_misplaced(name.span(), &format!("`{path}`"), reason);
+        } else if self.at_key.contains(&key.name) {
+            let other = if word == key.name {
+                key.alias.unwrap_or(key.name)
+            } else {
+                key.name
+            };
+            self.refuse(
+                name.span(),
+                ErrorKind::InvalidSpec,
+                format!("`{path}` is another name for `{other}`, which is set as well"),
+            );
+        } else {
+            self.at_key.push(key.name);
+            if let Err(error) = (key.read)(&mut self.values, value.get_ref(), value.span()) {
+                let custom = error.0.contains("not supported yet");
+                let kind = if custom {
+                    ErrorKind::Unsupported
+                } else {
+                    ErrorKind::InvalidSpec
+                };
+                self.refuse(value.span(), kind, format!("`{path}`: {error}"));
+            }
+        }
+    }
+
+    fn refuse_unsupported(&mut self, table: &str, key: &str, span: Range<usize>, reason: &str) {
+        let title = format!("`[{table}] {key}`: {reason}");
+        let problem = Problem::new(ErrorKind::Unsupported, self.file, span, title);
+        let way_out = match table {
+            "build" => {
+                "build the image yourself and name it: `base_image` in [sandbox], or `--image` (then [build] is not used)"
+            }
+            _ => "remove it",
+        };
+        self.problems.push(problem.help(way_out));
+    }
+
+    fn refuse_misplaced(&mut self, span: Range<usize>, what: &str, reason: &str) {
+        let problem = Problem::new(ErrorKind::Denied, self.file, span, format!("{what} {reason}"));
+        self.problems.push(match (what, self.trust) {
+            ("[defaults]", Trust::Found | Trust::Named) => problem.help(
+                "a repository cannot choose how strong its own walls are: pass `--backend` or `--isolation`",
+            ),
+            _ => problem,
+        });
+    }
+
+    fn refuse(&mut self, span: Range<usize>, kind: ErrorKind, title: String) {
+        self.problems.push(Problem::new(kind, self.file, span, title));
+    }
+}
+
+/// Why something of this scope may not stand in this file.
+fn misplaced(trust: Trust, scope: Scope) -> Option<&'static str> {
+    match (trust, scope) {
+        (Trust::User, Scope::Project) => Some("belongs in a project's file, not in the user's"),
+        (Trust::Found | Trust::Named, Scope::User) => {
+            Some("belongs in the user's own file, not in a project's")
+        }
+        _ => None,
+    }
+}
+
+/// The scope that all keys of a table share.
+fn scope_of(table: &str) -> Scope {
+    let mut scopes = keys_of(table).map(|key| key.scope);
+    let first = scopes.next().unwrap_or(Scope::Both);
+    if scopes.all(|scope| scope == first) {
+        first
+    } else {
+        Scope::Both
+    }
+}
+
+fn asks_for_nothing(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Array(array) => array.is_empty(),
+        DeValue::Table(table) => table.is_empty(),
+        DeValue::Boolean(value) => !value,
+        _ => false,
+    }
+}

@@ -1,0 +1,109 @@
+//! The whole way from the sources to the settings in force.
+
+use std::path::{Path, PathBuf};
+
+use agentkernel_types::{
+    BackendName, ErrorKind, ImageRef, Isolation, NetworkMode, Profile, ProfileGrants, Resources, SandboxName,
+};
+
+use crate::{
+    FileEntry, GrantOrigins, ProjectFile, ResourceOrigins, Setting, Sources,
+    check::check,
+    discover::discover,
+    environment,
+    error::ConfigError,
+    file::{self, Trust},
+    inject,
+    layer::Layer,
+    merge::merge,
+};
+
+/// The settings in force, each with its origin.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub name: Option<Setting<SandboxName>>,
+    pub profile: Setting<Profile>,
+    /// What holds in the end, whoever said it. `grants.network` agrees with `network`.
+    pub grants: ProfileGrants,
+    pub grant_origins: GrantOrigins,
+    pub image: Option<Setting<ImageRef>>,
+    /// One of [`crate::RUNTIMES`].
+    pub runtime: Option<Setting<String>>,
+    pub backend: Option<Setting<BackendName>>,
+    pub isolation: Option<Setting<Isolation>>,
+    /// None: nobody named it, so the profile decides (see `grants.network`).
+    pub network: Option<Setting<NetworkMode>>,
+    pub resources: Resources,
+    pub resource_origins: ResourceOrigins,
+    pub agent: Option<Setting<String>>,
+    pub files: Vec<FileEntry>,
+    pub project_file: Option<PathBuf>,
+}
+
+/// Reads the files and lays the sources over each other.
+pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
+    let home = etcetera::home_dir().ok();
+    resolve_with_home(sources, home.as_deref())
+}
+
+pub(crate) fn resolve_with_home(sources: &Sources, home: Option<&Path>) -> Result<Resolved, ConfigError> {
+    let environment = environment::read(sources)?;
+    let image_given = sources.flags.image.is_some() || environment.image.is_some();
+    let mut problems = Vec::new();
+    let user = match &sources.user_file {
+        Some(path) => absent_is_fine(file::read(path, Trust::User))?,
+        None => None,
+    };
+    let user = user.map(|file| check(file, Trust::User, image_given, &mut problems));
+    let project = match project_path(&sources.project_file, home)? {
+        Some((path, trust)) => Some(check(
+            file::read(&path, trust)?,
+            trust,
+            image_given,
+            &mut problems,
+        )),
+        None => None,
+    };
+    // What could not be read is not merged: an error of its own must not cause a second one.
+    if !problems.is_empty() {
+        return Err(ConfigError::of(problems));
+    }
+    let files = project
+        .as_ref()
+        .map_or_else(Vec::new, |layer| inject::entries(layer, home, &mut problems));
+    let resolved = merge(
+        sources,
+        &environment,
+        user.as_ref(),
+        project.as_ref(),
+        &mut problems,
+    );
+    if !problems.is_empty() {
+        return Err(ConfigError::of(problems));
+    }
+    Ok(Resolved {
+        files,
+        project_file: project.map(|layer: Layer| layer.file.path),
+        ..resolved
+    })
+}
+
+fn absent_is_fine<T>(result: Result<T, ConfigError>) -> Result<Option<T>, ConfigError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn project_path(place: &ProjectFile, home: Option<&Path>) -> Result<Option<(PathBuf, Trust)>, ConfigError> {
+    match place {
+        ProjectFile::None => Ok(None),
+        ProjectFile::Discover(start) => Ok(discover(start, home)?.map(|path| (path, Trust::Found))),
+        ProjectFile::Explicit(path) => {
+            let path = std::path::absolute(path)
+                .map_err(|error| ConfigError::invalid(format!("invalid path {}: {error}", path.display())))?;
+            Ok(Some((path, Trust::Named)))
+        }
+    }
+}

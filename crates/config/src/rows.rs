@@ -1,0 +1,60 @@
+//! The settings as rows of key, value and origin, for `config show --origin`.
+
+use agentkernel_types::Profile;
+
+use crate::{Origin, Resolved, Setting, grants::Grant, limits::Limit};
+
+const UNSET: &str = "(not set)";
+
+/// One row for each key that a file can set, in the order of the reference. `[[files]]` has one row an entry.
+pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
+    let mut rows = vec![
+        row("sandbox.name", &resolved.name),
+        row("sandbox.base_image", &resolved.image),
+        row("sandbox.runtime", &resolved.runtime),
+        row("agent.preferred", &resolved.agent),
+    ];
+    for limit in Limit::ALL {
+        let value = limit
+            .show_in_file(&resolved.resources)
+            .unwrap_or_else(|| UNSET.to_owned());
+        let origin = resolved
+            .resource_origins
+            .of(limit)
+            .cloned()
+            .unwrap_or(Origin::Default);
+        rows.push((
+            format!("resources.{}", limit.key()),
+            value.trim_matches('"').to_owned(),
+            origin,
+        ));
+    }
+    let Setting::<Profile> { value, origin } = &resolved.profile;
+    rows.push(("security.profile".to_owned(), value.to_string(), origin.clone()));
+    for grant in Grant::ALL {
+        let value = grant.of(&resolved.grants).to_string();
+        rows.push((
+            format!("security.{}", grant.key()),
+            value,
+            resolved.grant_origins.of(grant).clone(),
+        ));
+    }
+    for file in &resolved.files {
+        let source = crate::problem::visible(&file.source.display().to_string());
+        rows.push((
+            "files".to_owned(),
+            format!("{source} -> {} ({:04o})", file.dest, file.mode),
+            file.origin.clone(),
+        ));
+    }
+    rows.push(row("defaults.backend", &resolved.backend));
+    rows.push(row("defaults.isolation", &resolved.isolation));
+    rows
+}
+
+fn row<T: ToString>(key: &str, setting: &Option<Setting<T>>) -> (String, String, Origin) {
+    match setting {
+        Some(setting) => (key.to_owned(), setting.value.to_string(), setting.origin.clone()),
+        None => (key.to_owned(), UNSET.to_owned(), Origin::Default),
+    }
+}
