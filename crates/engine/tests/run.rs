@@ -369,7 +369,7 @@ async fn a_network_that_was_not_granted_cannot_be_asked_for() {
     assert_eq!(outcome(stage.engine.run(request).await).await.0, "lo\n");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_runs_at_once_end_each_with_its_own_code() {
     let stage = Stage::new();
     let runs = (0..100u8).map(|code| {
