@@ -116,13 +116,22 @@ fn detect(request: &SandboxRequest, command: Option<&Command>) -> Result<Detecte
 }
 
 fn host(home: Option<&Path>, own: [&Path; 4]) -> HostFacts {
-    // One that does not exist yet cannot be shown; if it is made later, its parent may be.
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let stores = |home| agentkernel_policy::find_stores(home, &|path| path.canonicalize().ok());
     HostFacts {
         home: home.and_then(|home| home.canonicalize().ok()),
-        own: own.map(real).to_vec(),
+        own: own.map(future).to_vec(),
         stores: home.map(stores).unwrap_or_default(),
+    }
+}
+
+/// Where a path really leads, or will lead once the missing part of it is made.
+fn future(path: &Path) -> PathBuf {
+    let found = path
+        .ancestors()
+        .find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    match found {
+        Some((folder, real)) => real.join(path.strip_prefix(folder).expect("it is one of its ancestors")),
+        None => path.to_owned(),
     }
 }
 

@@ -5,7 +5,10 @@ mod common;
 use std::{os::unix::fs::symlink, path::PathBuf};
 
 use agentkernel_backend::Capabilities;
+use agentkernel_conformance::fake::FAKE;
 use agentkernel_control::{Control, Explanation, Result, SandboxRequest};
+use agentkernel_engine::{Engine, EngineOptions};
+use agentkernel_store::Paths;
 use agentkernel_types::{EnvVar, ErrorKind, Isolation, Mount, NetworkMode, RootAccess};
 use common::{Stage, command, host_only, outcome};
 
@@ -216,6 +219,38 @@ async fn dangerous_mounts_are_refused_with_a_way_out() {
         );
         assert!(error.hint_text().is_some(), "{text} has no way out");
     }
+}
+
+#[tokio::test]
+async fn our_own_folders_are_known_behind_links_and_before_they_exist() {
+    let stage = Stage::new();
+    let real = stage
+        .folder
+        .path()
+        .canonicalize()
+        .expect("it is there")
+        .join("real");
+    std::fs::create_dir(&real).expect("a folder");
+    symlink(&real, stage.folder.path().join("alias")).expect("a link");
+    let below = |name| stage.folder.path().join("alias").join(name);
+    let paths = Paths {
+        data: below("data"),
+        ..common::paths(&stage.folder)
+    };
+    let engine = Engine::new(EngineOptions {
+        paths,
+        descriptors: vec![&FAKE],
+    });
+    let mut request = stage.run(&["true"]);
+    request
+        .sandbox
+        .mounts
+        .push(mount(&format!("{}:/mnt/x", real.display())));
+    let error = engine
+        .explain(&request)
+        .await
+        .expect_err("it holds our own folder");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
 }
 
 #[tokio::test]
