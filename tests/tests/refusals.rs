@@ -1,7 +1,6 @@
-//! Refuse, never ignore: what cannot be honoured is refused by name and without a trace. The exit code of `run` and
-//! `exec` is then 125; that of a wrong call of any other verb may be 2.
+//! Refuse, never ignore: what cannot be honoured is refused by name, with exit code 125 and without a trace.
 
-use agentkernel_tests::cli::{Footprint, Home};
+use agentkernel_tests::cli::{Footprint, Home, Outcome};
 
 /// `run` with these flags, and the word that the refusal must contain.
 const RUN: &[(&[&str], &str)] = &[
@@ -54,28 +53,34 @@ const RUN: &[(&[&str], &str)] = &[
 #[test]
 fn a_run_that_cannot_be_honoured_is_refused_by_name() {
     let home = Home::new();
-    for (flags, name) in RUN {
-        let arguments = [&["run"], *flags, &["--", "sh", "-c", "echo RAN"]].concat();
-        let outcome = home.call(&arguments);
-        assert_eq!(
-            outcome.status.code(),
-            Some(125),
-            "{flags:?}: {} {}",
-            outcome.text(),
-            outcome.errors()
-        );
-        assert!(!outcome.text().contains("RAN"), "{flags:?} was ignored");
-        assert!(
-            outcome.errors().contains(name),
-            "{flags:?} is not named: {}",
-            outcome.errors()
-        );
-        assert!(
-            !outcome.errors().contains("panicked"),
-            "{flags:?}: {}",
-            outcome.errors()
-        );
+    let wrong: Vec<String> = RUN
+        .iter()
+        .filter_map(|(flags, name)| {
+            let arguments = [&["run"], *flags, &["--", "sh", "-c", "echo RAN"]].concat();
+            unnamed(&home.call(arguments), &[name]).map(|why| format!("{flags:?}: {why}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Why this is no refusal that names everything, if it is none.
+fn unnamed(outcome: &Outcome, names: &[&str]) -> Option<String> {
+    let errors = outcome.errors();
+    if outcome.status.code() != Some(125) || outcome.text().contains("RAN") {
+        return Some(format!(
+            "not refused: {}, {:?}, {errors:?}",
+            outcome.status,
+            outcome.text()
+        ));
     }
+    let missing = names.iter().find(|name| !errors.contains(**name));
+    missing
+        .map(|name| format!("{name:?} is not named: {errors:?}"))
+        .or_else(|| {
+            errors
+                .contains("panicked")
+                .then(|| format!("a panic is no refusal: {errors:?}"))
+        })
 }
 
 #[test]
@@ -208,28 +213,16 @@ const KEYS: &[(&str, &str)] = &[
 
 #[test]
 fn a_key_that_cannot_be_honoured_is_refused_by_name() {
-    for (text, key) in KEYS {
-        let home = Home::new();
-        home.write("agentkernel.toml", text);
-        let outcome = home.call(["run", "--image", "host", "--", "echo", "RAN"]);
-        assert_eq!(
-            outcome.status.code(),
-            Some(125),
-            "{text:?}: {} {}",
-            outcome.text(),
-            outcome.errors()
-        );
-        assert!(
-            outcome.errors().contains(key),
-            "{text:?} is not named: {}",
-            outcome.errors()
-        );
-        assert!(
-            outcome.errors().contains("agentkernel.toml"),
-            "{text:?}: {}",
-            outcome.errors()
-        );
-    }
+    let home = Home::new();
+    let wrong: Vec<String> = KEYS
+        .iter()
+        .filter_map(|(text, key)| {
+            home.write("agentkernel.toml", text);
+            let outcome = home.call(["run", "--image", "host", "--", "echo", "RAN"]);
+            unnamed(&outcome, &[key, "agentkernel.toml"]).map(|why| format!("{text:?}: {why}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -1,1 +1,24 @@
-//! See ARCHITECTURE.md.
+//! The embedded backend: a sandbox from the Linux kernel alone, with nothing installed, as root or not.
+//!
+//! Namespaces of its own, a private root, no capability, seccomp and landlock; the guest agent is PID 1. It
+//! shares the host's kernel: its grade is `container`.
+
+mod backend;
+mod detached;
+mod files;
+mod handle;
+mod host;
+mod image;
+mod launch;
+pub mod limits;
+mod mounts;
+mod oom;
+mod privilege;
+mod probe;
+mod root;
+mod sandbox;
+pub mod seccomp;
+mod socket;
+mod start;
+
+pub use backend::DESCRIPTOR;

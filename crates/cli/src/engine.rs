@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agentkernel_backend::Descriptor;
 use agentkernel_control::{Control, Error, Result};
 use agentkernel_engine::{Engine, EngineOptions};
 use agentkernel_store::Paths;
@@ -12,13 +11,8 @@ pub fn connect() -> Result<Arc<dyn Control>> {
     let paths = Paths::from_env().map_err(cannot_place)?;
     Ok(Arc::new(Engine::new(EngineOptions {
         paths,
-        descriptors: descriptors(),
+        descriptors: agentkernel_registry::descriptors(),
     })))
-}
-
-/// Every backend of this build, in the order of preference among equals.
-fn descriptors() -> Vec<&'static Descriptor> {
-    Vec::new()
 }
 
 /// Kind and hint are kept.

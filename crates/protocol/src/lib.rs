@@ -10,11 +10,20 @@
 //! Neither side trusts the other: every length is bounded before memory is taken, and a message that
 //! cannot be decoded ends the connection.
 
+mod bounded;
+mod codec;
+mod hello;
 mod message;
 
+/// The bytes of paths, arguments and data.
+pub use serde_bytes::ByteBuf;
+
+pub use bounded::{MAX_ENTRIES, MAX_STRINGS};
+pub use codec::{Decoder, FrameError, data, encode, encode_in_place};
+pub use hello::{HelloError, negotiate};
 pub use message::{
-    Boot, DirectoryEntry, EntryKind, ExecRequest, ExitReport, FailureKind, FileRequest, Hello, StatsReport, ToGuest,
-    ToHost,
+    Boot, DirectoryEntry, EntryKind, ExecRequest, ExitReport, FailureKind, FileRequest, Hello, StatsReport,
+    ToGuest, ToHost,
 };
 
 /// The generation of the messages in this crate. It grows with every change of the frozen schema.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use crate::bounded;
+
 /// Host to guest.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum ToGuest {
@@ -74,13 +76,13 @@ pub enum ToHost {
     /// Content for `FileRequest::Read`, under `OutputCredit`.
     FileData(ByteBuf),
     /// Some entries for `List`; more may follow until `Done`.
-    Entries(Vec<DirectoryEntry>),
+    Entries(#[serde(deserialize_with = "bounded::entries")] Vec<DirectoryEntry>),
     /// Answer to `Stat`; last message.
     Entry(DirectoryEntry),
     /// Last message of a stream that succeeded and has nothing more to say.
     Done,
     Stats(StatsReport),
-    Detached(Vec<String>),
+    Detached(#[serde(deserialize_with = "bounded::entries")] Vec<String>),
     Pong,
 }
 
@@ -98,6 +100,7 @@ pub struct Hello {
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Boot {
     /// The environment of every command, `NAME=VALUE`.
+    #[serde(deserialize_with = "bounded::strings")]
     pub env: Vec<ByteBuf>,
     /// Where commands start if they do not say otherwise.
     pub workdir: ByteBuf,
@@ -112,8 +115,10 @@ pub struct Boot {
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ExecRequest {
     /// Not empty. The program is looked up in the PATH of the resulting environment.
+    #[serde(deserialize_with = "bounded::strings")]
     pub argv: Vec<ByteBuf>,
     /// `NAME=VALUE`, over `Boot::env`; the last of equal names wins.
+    #[serde(deserialize_with = "bounded::strings")]
     pub env: Vec<ByteBuf>,
     /// Empty: `Boot::workdir`.
     pub workdir: ByteBuf,
@@ -151,15 +156,37 @@ pub enum FailureKind {
 /// Paths are absolute, as the sandbox sees them.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub enum FileRequest {
-    Read { path: ByteBuf },
+    Read {
+        path: ByteBuf,
+    },
     /// `FileData` follows, then `FileEnd`; answered by `Done`. Written beside and renamed over.
-    Write { path: ByteBuf, mode: u32, modified: Option<i64> },
-    List { path: ByteBuf },
-    Stat { path: ByteBuf },
-    Mkdir { path: ByteBuf, mode: u32 },
-    Symlink { path: ByteBuf, target: ByteBuf },
-    Remove { path: ByteBuf, recursive: bool },
-    Rename { from: ByteBuf, to: ByteBuf },
+    Write {
+        path: ByteBuf,
+        mode: u32,
+        modified: Option<i64>,
+    },
+    List {
+        path: ByteBuf,
+    },
+    Stat {
+        path: ByteBuf,
+    },
+    Mkdir {
+        path: ByteBuf,
+        mode: u32,
+    },
+    Symlink {
+        path: ByteBuf,
+        target: ByteBuf,
+    },
+    Remove {
+        path: ByteBuf,
+        recursive: bool,
+    },
+    Rename {
+        from: ByteBuf,
+        to: ByteBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]

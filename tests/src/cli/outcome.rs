@@ -52,22 +52,17 @@ impl Outcome {
         self
     }
 
-    /// Ours, and it names what is wrong: 125, or 2 for a wrong call of a verb that runs no command.
+    /// Ours, and it names what is wrong: 125, whatever the verb.
     #[track_caller]
     pub fn refused(self, name: &str) -> Self {
-        let errors = self.errors();
-        assert!(
-            matches!(self.status.code(), Some(125 | 2)),
-            "{}: {}{errors}",
-            self.status,
-            self.text()
-        );
+        let outcome = self.expect_code(125);
+        let errors = outcome.errors();
         assert!(
             errors.contains(name),
             "the refusal does not name {name:?}: {errors}"
         );
         assert!(!errors.contains("panicked"), "a panic is no refusal: {errors}");
-        self
+        outcome
     }
 
     /// The JSON document on stdout; every one carries a `schema_version`.

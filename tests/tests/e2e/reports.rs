@@ -61,9 +61,17 @@ fn a_run_as_json_is_one_event_a_line() {
     );
     let last = &events[events.len() - 1];
     assert_eq!(
-        find(last, "code").and_then(|code| code.as_u64()),
-        Some(5),
+        (last["type"].as_str(), last["exit_code"].as_u64()),
+        (Some("finished"), Some(5)),
         "{last}"
+    );
+    let data = |kind: &str| -> String {
+        let of_kind = events.iter().filter(|event| event["type"] == kind);
+        of_kind.filter_map(|event| event["data"].as_str()).collect()
+    };
+    assert_eq!(
+        (data("stdout"), data("stderr")),
+        ("out\n".to_owned(), "err\n".to_owned())
     );
 }
 

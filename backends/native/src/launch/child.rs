@@ -1,0 +1,452 @@
+//! What the child of `clone3` does: builds the root and the walls of the plan, then becomes the guest agent.
+//!
+//! Only system calls on memory that the plan holds. No allocation, no lock, no panic: the process that was
+//! copied may have had other threads in the middle of anything.
+
+use std::{
+    ffi::{CStr, CString},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+};
+
+use agentkernel_protocol::descriptor;
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat, unlinkat},
+    io::{Errno, dup2},
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+        UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
+        move_mount, open_tree, unmount,
+    },
+};
+
+use super::{
+    landlock,
+    plan::{Base, Place, Plan, Source, SourceId, Step},
+    sys::{self, SysResult, attribute},
+};
+
+/// Descriptors that the child finds at fixed numbers, out of the way of the agent's 0 to 5.
+/// The parent has put its own above [`FIRST_FREE`].
+pub(crate) const BASE: RawFd = 30;
+pub(crate) const FIRST_SOURCE: RawFd = 31;
+/// Most sources of one plan.
+pub(crate) const MAX_SOURCES: usize = 160;
+pub(crate) const FIRST_FREE: RawFd = FIRST_SOURCE + MAX_SOURCES as RawFd;
+
+/// What the child gets besides the plan. All descriptors are at [`FIRST_FREE`] or above.
+#[derive(Debug)]
+pub(crate) struct Inheritance {
+    pub agent: RawFd,
+    pub owner: RawFd,
+    pub listener: Option<RawFd>,
+    pub logs: Option<RawFd>,
+    /// One byte comes when the id maps are written.
+    pub go: RawFd,
+    /// The parent's end of it: as long as the child holds a copy, the parent's death would go unnoticed.
+    pub parent_go: RawFd,
+    /// Where a failure is told.
+    pub failure: RawFd,
+}
+
+/// Where the child was when a call failed, for the parent's message. Sent as four bytes before the error's four.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    Sources = 1,
+    Identity = 2,
+    Base = 3,
+    Root = 4,
+    Pivot = 5,
+    Walls = 6,
+    Execute = 7,
+}
+
+type Failure = (Stage, u32, Errno);
+
+/// Never returns.
+pub(crate) fn run(plan: &Plan, inheritance: &Inheritance) -> ! {
+    let (stage, item, error) = match build(plan, inheritance) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    let mut message = [0u8; 12];
+    message[..4].copy_from_slice(&(stage as u32).to_ne_bytes());
+    message[4..8].copy_from_slice(&item.to_ne_bytes());
+    message[8..].copy_from_slice(&error.raw_os_error().to_ne_bytes());
+    // SAFETY: the parent keeps its end open until it has read this or the end.
+    let failure = unsafe { BorrowedFd::borrow_raw(inheritance.failure) };
+    let _ = rustix::io::write(failure, &message);
+    sys::exit_now(125)
+}
+
+enum Never {}
+
+fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
+    let at = |stage: Stage| move |error: Errno| (stage, 0, error);
+    // SAFETY: the child's own copy, used by nobody here.
+    drop(unsafe { OwnedFd::from_raw_fd(inheritance.parent_go) });
+    // The modes of the plan are exact.
+    rustix::process::umask(Mode::empty());
+    for (index, source) in plan.sources.iter().enumerate() {
+        open_source(index, source).map_err(|error| (Stage::Sources, index as u32, error))?;
+    }
+    wait_for_go(inheritance.go).map_err(at(Stage::Identity))?;
+    become_user(plan).map_err(at(Stage::Identity))?;
+    let root = prepare_base(plan).map_err(at(Stage::Base))?;
+    for (index, step) in plan.steps.iter().enumerate() {
+        take(step, root.as_fd()).map_err(|error| (Stage::Root, index as u32, error))?;
+    }
+    enter(root).map_err(at(Stage::Pivot))?;
+    raise_walls(plan, inheritance).map_err(at(Stage::Walls))?;
+    Err((
+        Stage::Execute,
+        0,
+        sys::execute(descriptor::LOGS + 1, c"agentkernel-agent"),
+    ))
+}
+
+fn open_source(index: usize, source: &Source) -> SysResult<()> {
+    let target = FIRST_SOURCE + index as RawFd;
+    match source {
+        Source::Path(path) => {
+            let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            let file = openat2(
+                CWD,
+                path.as_c_str(),
+                OFlags::PATH | OFlags::CLOEXEC,
+                Mode::empty(),
+                resolve,
+            )?;
+            place(file.as_raw_fd(), target)
+        }
+        Source::Detached(mount) => place(mount.as_raw_fd(), target),
+    }
+}
+
+/// The descriptor under a number of ours. The old number stays; everything is closed at the end.
+fn place(from: RawFd, to: RawFd) -> SysResult<()> {
+    // SAFETY: `from` is open; whatever was at `to` belongs to nobody in this process any more.
+    let from = unsafe { BorrowedFd::borrow_raw(from) };
+    // SAFETY: forgotten right below, so that it is not closed.
+    let mut to = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(to) });
+    dup2(from, &mut to)
+}
+
+fn wait_for_go(go: RawFd) -> SysResult<()> {
+    // SAFETY: inherited and open.
+    let go = unsafe { BorrowedFd::borrow_raw(go) };
+    let mut byte = [0u8; 1];
+    // End of file: the parent has given up or died.
+    if rustix::io::read(go, &mut byte)? == 1 {
+        Ok(())
+    } else {
+        Err(Errno::CANCELED)
+    }
+}
+
+fn become_user(plan: &Plan) -> SysResult<()> {
+    const KEEP_CAPABILITIES: i32 = 8; // PR_SET_KEEPCAPS: the root is still to be built
+    sys::prctl(KEEP_CAPABILITIES, 1, 0, 0)?;
+    if plan.identity.drop_groups {
+        sys::set_groups_empty()?;
+    }
+    sys::set_ids(plan.identity.inside_uid, plan.identity.inside_gid)?;
+    raise_effective_capabilities()
+}
+
+/// `setresuid` from root to another id empties the effective set and keeps the permitted one.
+fn raise_effective_capabilities() -> SysResult<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    let header = Header {
+        version: 0x2008_0522,
+        pid: 0,
+    };
+    let mut data = [0u32; 6];
+    // SAFETY: version 3 writes and reads two structures of three words (effective, permitted, inheritable).
+    unsafe {
+        if libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) < 0 {
+            return Err(Errno::PERM);
+        }
+        (data[0], data[3]) = (data[1], data[4]);
+        if libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) < 0 {
+            return Err(Errno::PERM);
+        }
+    }
+    Ok(())
+}
+
+/// Opens the base at [`BASE`] and returns the root: a mount of its own.
+fn prepare_base(plan: &Plan) -> SysResult<OwnedFd> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    match &plan.base {
+        Base::Memory { size } => {
+            let memory = new_mount(c"tmpfs", &[(c"size", size), (c"mode", c"0755")], &[], 0)?;
+            // Any folder will do: it is covered in this copy of the mounts only.
+            attach_at_path(&memory, c"/tmp").or_else(|_| attach_at_path(&memory, c"/etc"))?;
+            place(memory.as_raw_fd(), BASE)?;
+        }
+        Base::Folder(SourceId(index)) => place(FIRST_SOURCE + *index as RawFd, BASE)?,
+    }
+    // SAFETY: just placed, and kept open until the agent runs.
+    let base = unsafe { BorrowedFd::borrow_raw(BASE) };
+    make_directory(base, c"root", 0o755)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(base, c"root", flags, Mode::empty())?;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let root = open_tree(&folder, c"", flags)?;
+    sys::mount_setattr(
+        root.as_raw_fd(),
+        false,
+        attribute::NO_SUID | attribute::NO_DEV,
+        None,
+    )?;
+    attach_onto(&root, &folder)?;
+    Ok(root)
+}
+
+fn take(step: &Step, root: BorrowedFd<'_>) -> SysResult<()> {
+    match step {
+        Step::MakeDirectory { place, mode } => {
+            make_directory(parent_of(root, place)?.as_fd(), &place.name, *mode)
+        }
+        Step::MakeFile {
+            place,
+            mode,
+            content,
+            replace,
+        } => make_file(root, place, *mode, content, *replace),
+        Step::MakeLink { place, target } => {
+            let parent = parent_of(root, place)?;
+            match symlinkat(target.as_c_str(), &parent, place.name.as_c_str()) {
+                Err(Errno::EXIST) | Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
+        Step::MakeLayer { place } => {
+            // SAFETY: placed by `prepare_base`, open until the agent runs.
+            let base = unsafe { BorrowedFd::borrow_raw(BASE) };
+            make_directory(parent_of(base, place)?.as_fd(), &place.name, 0o755)
+        }
+        Step::Tmpfs {
+            target,
+            size,
+            mode,
+            attributes,
+        } => {
+            let mount = new_mount(c"tmpfs", &[(c"size", size), (c"mode", mode)], &[], *attributes)?;
+            attach_beneath(&mount, root, target)
+        }
+        Step::Overlay {
+            target,
+            lower,
+            upper,
+            work,
+            attributes,
+        } => {
+            let options = [
+                (c"lowerdir", lower.as_c_str()),
+                (c"upperdir", upper),
+                (c"workdir", work),
+            ];
+            let mount = new_mount(c"overlay", &options, &[c"userxattr"], *attributes)?;
+            attach_beneath(&mount, root, target)
+        }
+        Step::Attach {
+            source,
+            target,
+            attributes,
+        } => attach_source(*source, root, target, *attributes),
+        Step::Proc { target } => {
+            let attributes =
+                attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
+            attach_beneath(&new_mount(c"proc", &[], &[], attributes)?, root, target)
+        }
+        Step::Devpts { target } => {
+            let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"1024")];
+            let mount = new_mount(
+                c"devpts",
+                &options,
+                &[c"newinstance"],
+                attribute::NO_SUID | attribute::NO_EXEC,
+            )?;
+            attach_beneath(&mount, root, target)
+        }
+        Step::SetAttributes { target, attributes } => {
+            sys::mount_setattr(open_beneath(root, target)?.as_raw_fd(), false, *attributes, None)
+        }
+    }
+}
+
+/// A new file system as a detached mount.
+fn new_mount(
+    kind: &CStr,
+    options: &[(&CStr, &CStr)],
+    flags: &[&CStr],
+    attributes: u64,
+) -> SysResult<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for flag in flags {
+        fsconfig_set_flag(context.as_fd(), *flag)?;
+    }
+    for (key, value) in options {
+        fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    fsconfig_create(context.as_fd())?;
+    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn attach_source(
+    SourceId(index): SourceId,
+    root: BorrowedFd<'_>,
+    target: &CString,
+    attributes: u64,
+) -> SysResult<()> {
+    // SAFETY: placed by `open_source`, open until the agent runs.
+    let source = unsafe { BorrowedFd::borrow_raw(FIRST_SOURCE + index as RawFd) };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    match open_tree(source, c"", flags) {
+        Ok(tree) => {
+            sys::mount_setattr(tree.as_raw_fd(), true, attributes, None)?;
+            attach_beneath(&tree, root, target)
+        }
+        // A detached mount that the parent prepared is attached itself: it has its attributes.
+        Err(Errno::INVAL) => {
+            let target = open_beneath(root, target)?;
+            attach_onto(&source, &target)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn attach_beneath(mount: &impl AsFd, root: BorrowedFd<'_>, target: &CStr) -> SysResult<()> {
+    attach_onto(mount, &open_beneath(root, target)?)
+}
+
+fn attach_onto(mount: &impl AsFd, target: &impl AsFd) -> SysResult<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
+}
+
+fn attach_at_path(mount: &impl AsFd, path: &CStr) -> SysResult<()> {
+    move_mount(
+        mount.as_fd(),
+        c"",
+        CWD,
+        path,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+}
+
+/// Beneath the root without following any link: what the sandbox left in its own files leads nowhere else.
+fn open_beneath(root: BorrowedFd<'_>, path: &CStr) -> SysResult<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+fn parent_of(root: BorrowedFd<'_>, place: &Place) -> SysResult<OwnedFd> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(root, place.parent.as_c_str(), flags, Mode::empty(), resolve)
+}
+
+fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
+    match mkdirat(parent, name, Mode::from_raw_mode(mode)) {
+        Err(Errno::EXIST) | Ok(()) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn make_file(root: BorrowedFd<'_>, place: &Place, mode: u32, content: &[u8], replace: bool) -> SysResult<()> {
+    let parent = parent_of(root, place)?;
+    if replace {
+        // A fresh file instead of writing through whatever the sandbox has put there.
+        let _ = unlinkat(&parent, place.name.as_c_str(), AtFlags::empty());
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match openat(&parent, place.name.as_c_str(), flags, Mode::from_raw_mode(mode)) {
+        Ok(file) => file,
+        Err(Errno::EXIST) if !replace => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = &rest[written..];
+    }
+    Ok(())
+}
+
+/// Makes the root the only thing there is.
+fn enter(root: OwnedFd) -> SysResult<()> {
+    rustix::process::fchdir(&root)?;
+    sys::pivot_root_here()?;
+    unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+fn raise_walls(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
+    sys_hostname(&plan.hostname)?;
+    if plan.private_network {
+        sys::bring_up_loopback()?;
+    }
+    // A session of its own, without a terminal: TIOCSTI reaches nothing.
+    rustix::process::setsid()?;
+    // Kernels without keyrings have nothing to inherit.
+    let _ = sys::join_new_session_keyring();
+    for limit in &plan.limits {
+        sys::set_resource_limit(limit.resource, limit.limit)?;
+    }
+    take_descriptors(inheritance)?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    drop_capabilities()?;
+    landlock::restrict(&plan.landlock, inheritance.logs.map(|_| descriptor::LOGS))?;
+    sys::install_seccomp(&plan.seccomp)
+}
+
+fn sys_hostname(name: &CStr) -> SysResult<()> {
+    rustix::system::sethostname(name.to_bytes())
+}
+
+/// 0, 1 and 2 are nothing, 3 to 5 as the protocol says, 6 the agent until it runs. Everything else is closed.
+fn take_descriptors(inheritance: &Inheritance) -> SysResult<()> {
+    let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    for standard in 0..3 {
+        place(null.as_raw_fd(), standard)?;
+    }
+    place(inheritance.owner, descriptor::OWNER)?;
+    place(
+        inheritance.listener.unwrap_or(null.as_raw_fd()),
+        descriptor::LISTENER,
+    )?;
+    place(inheritance.logs.unwrap_or(null.as_raw_fd()), descriptor::LOGS)?;
+    place(inheritance.agent, descriptor::LOGS + 1)?;
+    // What is not closed by now, the failure line and the agent included, goes with the exec.
+    sys::close_on_exec_from((descriptor::LOGS + 1) as u32)
+}
+
+/// All five sets empty, and no way to get one back: not by being root, not by a file.
+fn drop_capabilities() -> SysResult<()> {
+    const SECURE_BITS: u64 = 0b1110_1111; // NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, all locked
+    const AMBIENT_CLEAR_ALL: u64 = 4;
+    for capability in 0..64 {
+        match sys::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0) {
+            Ok(()) => {}
+            // Beyond the last capability of this kernel.
+            Err(Errno::INVAL) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    sys::prctl(libc::PR_SET_SECUREBITS, SECURE_BITS, 0, 0)?;
+    sys::prctl(libc::PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0)?;
+    sys::clear_capabilities()?;
+    sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0)
+}

@@ -1,0 +1,82 @@
+//! Which ids of the host a sandbox's ids are.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use agentkernel_types::SandboxId;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::{plan::Identity, sys};
+
+/// First host id of sandboxes that root makes. Between systemd's container range, which ends below, and 2^31.
+const FIRST_HOST_ID: u32 = 1_879_048_192;
+const HOST_IDS: u32 = 268_304_384;
+
+/// The dedicated host id of a sandbox of root: one in 268 million by its random identifier, so that two
+/// sandboxes own each other's files and processes only by an accident of that odds.
+pub(crate) fn dedicated_host_id(id: &SandboxId) -> u32 {
+    let bits = u64::from_str_radix(id.as_str(), 16).expect("an id is hexadecimal");
+    FIRST_HOST_ID + (bits % u64::from(HOST_IDS)) as u32
+}
+
+/// One id inside, one id on the host, nothing else: every other owner shows as `nobody`.
+pub(crate) fn write_maps(pid: u32, identity: &Identity) -> io::Result<()> {
+    if !identity.drop_groups {
+        // Without privilege the kernel demands this before a group map (CVE-2014-8989).
+        write(pid, "setgroups", "deny")?;
+    }
+    write(
+        pid,
+        "uid_map",
+        &format!("{} {} 1\n", identity.inside_uid, identity.host_uid),
+    )?;
+    write(
+        pid,
+        "gid_map",
+        &format!("{} {} 1\n", identity.inside_gid, identity.host_gid),
+    )
+}
+
+fn write(pid: u32, file: &str, content: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/{pid}/{file}"))?
+        .write_all(content.as_bytes())
+}
+
+/// A user namespace that serves as a mapping for mounts: what `owner` owns on disk appears as the sandbox's user,
+/// and what the sandbox makes is `owner`'s on disk. Needs privilege.
+pub(crate) fn mapping(owner_uid: u32, owner_gid: u32, identity: &Identity) -> io::Result<OwnedFd> {
+    let (wait, hold) = pipe_with(PipeFlags::CLOEXEC)?;
+    // SAFETY: the child only reads a pipe and exits.
+    let cloned = unsafe { sys::clone3(libc::CLONE_NEWUSER as u64, None) }?;
+    let (pid, pidfd) = match cloned {
+        sys::Cloned::Child => wait_and_exit(wait.as_fd(), hold.as_fd()),
+        sys::Cloned::Parent { pid, pidfd } => (pid as u32, pidfd),
+    };
+    // SAFETY: the kernel has just made it for us.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let disk = Identity {
+        inside_uid: owner_uid,
+        inside_gid: owner_gid,
+        host_uid: identity.host_uid,
+        host_gid: identity.host_gid,
+        drop_groups: true,
+    };
+    let namespace = write_maps(pid, &disk)
+        .and_then(|()| OpenOptions::new().read(true).open(format!("/proc/{pid}/ns/user")))
+        .map(OwnedFd::from);
+    super::kill_and_reap(&pidfd);
+    namespace
+}
+
+fn wait_and_exit(wait: BorrowedFd<'_>, hold: BorrowedFd<'_>) -> ! {
+    use std::os::fd::AsRawFd;
+    // SAFETY: only system calls: closes the copy of the writing end, so that the parent's death ends the read.
+    unsafe { libc::syscall(libc::SYS_close, hold.as_raw_fd()) };
+    let _ = rustix::io::read(wait, &mut [0u8; 1]);
+    sys::exit_now(0)
+}
