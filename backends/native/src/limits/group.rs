@@ -11,7 +11,7 @@ use agentkernel_backend::{Error, Result};
 use agentkernel_types::{ErrorKind, Resources, SandboxId};
 use rustix::fs::{Mode, OFlags, open};
 
-use super::{Limits, PREFIX, PidsBy};
+use super::{Limits, PREFIX};
 
 /// Quota periods of the cpu controllers, in microseconds.
 const PERIOD_US: u64 = 100_000;
@@ -38,15 +38,22 @@ struct Setting {
 }
 
 fn setting(file: &'static str, value: impl ToString, optional: bool) -> Setting {
-    Setting { file, value: value.to_string(), optional }
+    Setting {
+        file,
+        value: value.to_string(),
+        optional,
+    }
 }
 
 impl Group {
     /// None if no limit that was asked for needs a group.
     pub fn create(limits: &Limits, id: &SandboxId, resources: &Resources) -> Result<Option<Self>> {
         let name = format!("{PREFIX}{id}");
-        let mut group = Self { v2: None, v1: Vec::new() };
-        let by_group = resources.pids.filter(|_| limits.pids().is_ok_and(|by| by == PidsBy::Group));
+        let mut group = Self {
+            v2: None,
+            v1: Vec::new(),
+        };
+        let by_group = resources.pids.filter(|_| !super::counts_per_namespace());
         let mut v2 = Vec::new();
         if let Some(memory) = resources.memory {
             if limits.v2_has("memory") {
@@ -68,8 +75,10 @@ impl Group {
                 v2.push(setting("cpu.max", format!("{quota} {PERIOD_US}"), false));
             } else {
                 limits.cpus()?;
-                let settings =
-                    [setting("cpu.cfs_period_us", PERIOD_US, false), setting("cpu.cfs_quota_us", quota, false)];
+                let settings = [
+                    setting("cpu.cfs_period_us", PERIOD_US, false),
+                    setting("cpu.cfs_quota_us", quota, false),
+                ];
                 group.add_v1(limits.v1_cpu.as_deref(), &name, &settings)?;
             }
         }
@@ -77,13 +86,21 @@ impl Group {
             if limits.v2_has("pids") {
                 v2.push(setting("pids.max", pids, false));
             } else {
-                group.add_v1(limits.v1_pids.as_deref(), &name, &[setting("pids.max", pids, false)])?;
+                group.add_v1(
+                    limits.v1_pids.as_deref(),
+                    &name,
+                    &[setting("pids.max", pids, false)],
+                )?;
             }
         }
         if let Some(parent) = limits.v2.as_deref().filter(|_| !v2.is_empty()) {
             let path = parent.join(&name);
             make(&path, &v2)?;
-            let folder = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            let folder = open(
+                &path,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
             group.v2 = Some((path.clone(), folder.map_err(|error| failed(&path, error.into()))?));
         }
         Ok((group.v2.is_some() || !group.v1.is_empty()).then_some(group))
@@ -100,13 +117,25 @@ impl Group {
     /// The groups of a sandbox that another process has started.
     pub fn open(limits: &Limits, id: &SandboxId) -> Option<Self> {
         let name = format!("{PREFIX}{id}");
-        let there = |parent: &Option<PathBuf>| parent.as_ref().map(|parent| parent.join(&name)).filter(|path| path.is_dir());
+        let there = |parent: &Option<PathBuf>| {
+            parent
+                .as_ref()
+                .map(|parent| parent.join(&name))
+                .filter(|path| path.is_dir())
+        };
         let v2 = there(&limits.v2).and_then(|path| {
-            let folder = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+            let folder = open(
+                &path,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .ok()?;
             Some((path, folder))
         });
-        let mut v1: Vec<PathBuf> =
-            [&limits.v1_memory, &limits.v1_cpu, &limits.v1_pids].into_iter().filter_map(there).collect();
+        let mut v1: Vec<PathBuf> = [&limits.v1_memory, &limits.v1_cpu, &limits.v1_pids]
+            .into_iter()
+            .filter_map(there)
+            .collect();
         v1.dedup();
         (v2.is_some() || !v1.is_empty()).then_some(Self { v2, v1 })
     }
@@ -128,10 +157,19 @@ impl Group {
     pub fn oom_kills(&self) -> u64 {
         let count = |path: &Path, file: &str| {
             let text = fs::read_to_string(path.join(file)).unwrap_or_default();
-            text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+            text.lines()
+                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+                .unwrap_or(0)
         };
-        let v2 = self.v2.as_ref().map_or(0, |(path, _)| count(path, "memory.events"));
-        v2 + self.v1.iter().map(|path| count(path, "memory.oom_control")).sum::<u64>()
+        let v2 = self
+            .v2
+            .as_ref()
+            .map_or(0, |(path, _)| count(path, "memory.events"));
+        v2 + self
+            .v1
+            .iter()
+            .map(|path| count(path, "memory.oom_control"))
+            .sum::<u64>()
     }
 
     pub fn usage(&self) -> Usage {
@@ -142,7 +180,8 @@ impl Group {
         let v1 = |file: &str| self.v1.iter().find_map(|path| number(path, file));
         let cpu_v2 = self.v2.as_ref().and_then(|(path, _)| {
             let text = fs::read_to_string(path.join("cpu.stat")).ok()?;
-            text.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok())
+            text.lines()
+                .find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok())
         });
         Usage {
             memory: v2("memory.current").or_else(|| v1("memory.usage_in_bytes")),
@@ -185,5 +224,10 @@ fn make(path: &Path, settings: &[Setting]) -> Result<()> {
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Broken, "start", format!("cannot use the control group {}", path.display())).because(error)
+    Error::new(
+        ErrorKind::Broken,
+        "start",
+        format!("cannot use the control group {}", path.display()),
+    )
+    .because(error)
 }

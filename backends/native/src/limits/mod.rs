@@ -5,10 +5,14 @@
 mod group;
 mod offer;
 
-use std::{fs, io, path::{Path, PathBuf}};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use agentkernel_types::{Resources, SandboxId};
 
+pub(crate) use self::offer::counts_per_namespace;
 pub use self::{
     group::{Group, Usage},
     offer::{Limits, PidsBy},
@@ -19,7 +23,9 @@ const PREFIX: &str = "agentkernel-";
 
 /// Whether these limits may need a group.
 pub(crate) fn any(resources: &Resources) -> bool {
-    resources.memory.is_some() || resources.cpus.is_some() || resources.pids.is_some()
+    resources.memory.is_some()
+        || resources.cpus.is_some()
+        || (resources.pids.is_some() && !counts_per_namespace())
 }
 
 /// A group found on the host.
@@ -33,15 +39,22 @@ pub struct Found {
 
 /// All groups of ours, in every hierarchy that this process may write.
 pub fn leftovers() -> Vec<Found> {
-    Limits::probe().parents().iter().flat_map(|parent| found_in(parent)).collect()
+    Limits::probe()
+        .parents()
+        .iter()
+        .flat_map(|parent| found_in(parent))
+        .collect()
 }
 
 fn found_in(parent: &Path) -> Vec<Found> {
-    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return Vec::new();
+    };
     let found = entries.flatten().filter_map(|entry| {
         let id = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
         let path = entry.path();
-        let in_use = fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|processes| !processes.trim().is_empty());
+        let in_use =
+            fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|processes| !processes.trim().is_empty());
         Some(Found { path, id, in_use })
     });
     found.collect()
@@ -49,7 +62,10 @@ fn found_in(parent: &Path) -> Vec<Found> {
 
 /// Removes a group that nobody uses. The gone is a success.
 pub fn sweep(path: &Path) -> io::Result<()> {
-    let ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+    let ours = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(PREFIX));
     if !ours {
         return Err(io::Error::other("not a group of agentkernel"));
     }

@@ -37,7 +37,9 @@ impl Limits {
     pub(super) fn from_files(own_groups: &str, mounts: &str) -> Self {
         let mut limits = Self::default();
         for line in mounts.lines() {
-            let Some((root, mount_point, kind, options)) = cgroup_mount(line) else { continue };
+            let Some((root, mount_point, kind, options)) = cgroup_mount(line) else {
+                continue;
+            };
             let own = |controller: &str| own_folder(own_groups, controller, root, Path::new(mount_point));
             match kind {
                 "cgroup2" if limits.v2.is_none() => limits.take_v2(own("")),
@@ -63,7 +65,8 @@ impl Limits {
     fn take_v2(&mut self, own: Option<PathBuf>) {
         let Some(own) = own else { return };
         for candidate in [Some(own.as_path()), own.parent()].into_iter().flatten() {
-            let controllers = fs::read_to_string(candidate.join("cgroup.subtree_control")).unwrap_or_default();
+            let controllers =
+                fs::read_to_string(candidate.join("cgroup.subtree_control")).unwrap_or_default();
             let controllers: Vec<String> = controllers.split_whitespace().map(str::to_owned).collect();
             if is_writable(candidate) && !controllers.is_empty() {
                 (self.v2, self.v2_controllers) = (Some(candidate.to_owned()), controllers);
@@ -77,19 +80,25 @@ impl Limits {
     }
 
     pub fn memory(&self) -> Result<()> {
-        self.offered(self.v2_has("memory") || self.v1_memory.is_some(), "memory", "resources.memory")
+        self.offered(
+            self.v2_has("memory") || self.v1_memory.is_some(),
+            "memory",
+            "resources.memory",
+        )
     }
 
     pub fn cpus(&self) -> Result<()> {
-        self.offered(self.v2_has("cpu") || self.v1_cpu.is_some(), "cpu", "resources.cpus")
+        self.offered(
+            self.v2_has("cpu") || self.v1_cpu.is_some(),
+            "cpu",
+            "resources.cpus",
+        )
     }
 
     pub fn pids(&self) -> Result<PidsBy> {
-        if counts_per_namespace() {
-            return Ok(PidsBy::Rlimit);
-        }
         let group = self.v2_has("pids") || self.v1_pids.is_some();
-        self.offered(group, "pids", "resources.pids").map(|()| PidsBy::Group)
+        self.offered(group, "pids", "resources.pids")
+            .map(|()| PidsBy::Group)
     }
 
     fn offered(&self, is: bool, controller: &str, field: &'static str) -> Result<()> {
@@ -104,7 +113,11 @@ impl Limits {
 
     /// Every folder that may hold groups of ours.
     pub(super) fn parents(&self) -> Vec<PathBuf> {
-        [&self.v2, &self.v1_memory, &self.v1_cpu, &self.v1_pids].into_iter().flatten().cloned().collect()
+        [&self.v2, &self.v1_memory, &self.v1_cpu, &self.v1_pids]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
@@ -115,7 +128,8 @@ fn cgroup_mount(line: &str) -> Option<(&str, &str, &str, &str)> {
     let (root, mount_point) = (before.nth(3)?, before.next()?);
     let mut after = after.split(' ');
     let kind = after.next()?;
-    kind.starts_with("cgroup").then(|| (root, mount_point, kind, after.nth(1).unwrap_or_default()))
+    kind.starts_with("cgroup")
+        .then(|| (root, mount_point, kind, after.nth(1).unwrap_or_default()))
 }
 
 /// The folder of this process's own group. `controller` is empty for version 2.
@@ -134,10 +148,13 @@ fn is_writable(folder: &Path) -> bool {
     access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok() && folder.join("cgroup.procs").exists()
 }
 
-fn counts_per_namespace() -> bool {
+/// Every run has a limit on processes, so this is asked first: it costs one call.
+pub(crate) fn counts_per_namespace() -> bool {
     let release = rustix::system::uname();
     let release = release.release().to_string_lossy();
-    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
 }
 
@@ -148,23 +165,41 @@ mod tests {
     #[test]
     fn a_controller_is_found_in_the_group_of_this_process() {
         let own = "4:memory:/a/b\n0::/user.slice/x\n";
-        assert_eq!(own_folder(own, "memory", "/", Path::new("/m")), Some(PathBuf::from("/m/a/b")));
-        assert_eq!(own_folder(own, "", "/", Path::new("/u")), Some(PathBuf::from("/u/user.slice/x")));
-        assert_eq!(own_folder(own, "memory", "/a", Path::new("/m")), Some(PathBuf::from("/m/b")));
+        assert_eq!(
+            own_folder(own, "memory", "/", Path::new("/m")),
+            Some(PathBuf::from("/m/a/b"))
+        );
+        assert_eq!(
+            own_folder(own, "", "/", Path::new("/u")),
+            Some(PathBuf::from("/u/user.slice/x"))
+        );
+        assert_eq!(
+            own_folder(own, "memory", "/a", Path::new("/m")),
+            Some(PathBuf::from("/m/b"))
+        );
         assert_eq!(own_folder(own, "pids", "/", Path::new("/m")), None);
     }
 
     #[test]
     fn a_line_of_mountinfo_tells_the_hierarchy() {
         let line = "30 25 0:26 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory";
-        assert_eq!(cgroup_mount(line), Some(("/", "/sys/fs/cgroup/memory", "cgroup", "rw,memory")));
+        assert_eq!(
+            cgroup_mount(line),
+            Some(("/", "/sys/fs/cgroup/memory", "cgroup", "rw,memory"))
+        );
         assert_eq!(cgroup_mount("30 25 0:26 / /proc rw - proc proc rw"), None);
     }
 
     #[test]
     fn without_any_hierarchy_limits_are_refused_by_name() {
         let none = Limits::from_files("", "");
-        assert_eq!(none.memory().expect_err("nothing is offered").field(), Some("resources.memory"));
-        assert_eq!(none.cpus().expect_err("nothing is offered").field(), Some("resources.cpus"));
+        assert_eq!(
+            none.memory().expect_err("nothing is offered").field(),
+            Some("resources.memory")
+        );
+        assert_eq!(
+            none.cpus().expect_err("nothing is offered").field(),
+            Some("resources.cpus")
+        );
     }
 }

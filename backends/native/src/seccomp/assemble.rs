@@ -57,13 +57,22 @@ struct Segment {
 }
 
 fn segments(rules: &[Rule]) -> Vec<Segment> {
-    let highest = rules.last().map_or(0, |rule| rule.number).max(super::rules::LAST_KNOWN) + 1;
+    let highest = rules
+        .last()
+        .map_or(0, |rule| rule.number)
+        .max(super::rules::LAST_KNOWN)
+        + 1;
     let mut segments: Vec<Segment> = Vec::new();
     let mut rules = rules.iter().peekable();
     for number in 0..=highest {
-        let decision = rules.next_if(|rule| rule.number == number).map_or(absent(number), |rule| rule.decision);
+        let decision = rules
+            .next_if(|rule| rule.number == number)
+            .map_or(absent(number), |rule| rule.decision);
         if segments.last().is_none_or(|last| last.decision != decision) {
-            segments.push(Segment { first: number, decision });
+            segments.push(Segment {
+                first: number,
+                decision,
+            });
         }
     }
     segments
@@ -81,7 +90,12 @@ fn search(segments: &[Segment]) -> Vec<sock_filter> {
         Err(_) => {
             // A conditional jump reaches 255 steps, an unconditional one any number.
             program.push(jump(JUMP_AT_LEAST, first, 0, 1));
-            program.push(sock_filter { code: JUMP, jt: 0, jf: 0, k: low.len() as u32 });
+            program.push(sock_filter {
+                code: JUMP,
+                jt: 0,
+                jf: 0,
+                k: low.len() as u32,
+            });
         }
     }
     program.extend(low);
@@ -94,7 +108,12 @@ fn judge(decision: Decision) -> Vec<sock_filter> {
         Decision::Allow => vec![end(ALLOW)],
         Decision::Refuse(errno) => vec![refuse(errno)],
         Decision::WithoutBits(mask) => {
-            vec![load(argument(0)), jump(JUMP_ANY_BIT, mask, 0, 1), refuse(libc::EPERM), end(ALLOW)]
+            vec![
+                load(argument(0)),
+                jump(JUMP_ANY_BIT, mask, 0, 1),
+                refuse(libc::EPERM),
+                end(ALLOW),
+            ]
         }
         Decision::SocketPair => vec![
             load(argument(0)),
@@ -112,10 +131,21 @@ fn judge(decision: Decision) -> Vec<sock_filter> {
 /// one needs a capability that nobody has); netlink for the list of addresses only.
 fn socket() -> Vec<sock_filter> {
     const TYPE_MASK: u32 = 0xf;
-    const PROTOCOLS: [i32; 5] = [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6];
+    const PROTOCOLS: [i32; 5] = [
+        0,
+        libc::IPPROTO_ICMP,
+        libc::IPPROTO_TCP,
+        libc::IPPROTO_UDP,
+        libc::IPPROTO_ICMPV6,
+    ];
     let mut inet = vec![
         load(argument(1)),
-        sock_filter { code: AND, jt: 0, jf: 0, k: TYPE_MASK },
+        sock_filter {
+            code: AND,
+            jt: 0,
+            jf: 0,
+            k: TYPE_MASK,
+        },
         jump(JUMP_EQUAL, libc::SOCK_STREAM as u32, 2, 0),
         jump(JUMP_EQUAL, libc::SOCK_DGRAM as u32, 1, 0),
         refuse(libc::ESOCKTNOSUPPORT),
@@ -123,7 +153,12 @@ fn socket() -> Vec<sock_filter> {
     ];
     for (index, protocol) in PROTOCOLS.iter().enumerate() {
         // Over the remaining comparisons and the refusal to the end.
-        inet.push(jump(JUMP_EQUAL, *protocol as u32, (PROTOCOLS.len() - index) as u8, 0));
+        inet.push(jump(
+            JUMP_EQUAL,
+            *protocol as u32,
+            (PROTOCOLS.len() - index) as u8,
+            0,
+        ));
     }
     inet.extend([refuse(libc::EPROTONOSUPPORT), end(ALLOW)]);
     let netlink = [
@@ -164,7 +199,12 @@ fn listed(index: u32, values: &[u32], found: sock_filter, otherwise: sock_filter
 }
 
 fn load(offset: u32) -> sock_filter {
-    sock_filter { code: LOAD_WORD, jt: 0, jf: 0, k: offset }
+    sock_filter {
+        code: LOAD_WORD,
+        jt: 0,
+        jf: 0,
+        k: offset,
+    }
 }
 
 fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
@@ -172,7 +212,12 @@ fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
 }
 
 fn end(value: u32) -> sock_filter {
-    sock_filter { code: RETURN, jt: 0, jf: 0, k: value }
+    sock_filter {
+        code: RETURN,
+        jt: 0,
+        jf: 0,
+        k: value,
+    }
 }
 
 fn refuse(errno: i32) -> sock_filter {

@@ -39,8 +39,8 @@ pub(super) const TERMINAL_CONTROLS: [u32; 4] = [
 
 pub(super) const PERSONALITIES: [u32; 6] = [
     0x0,
-    0x8,         // PER_LINUX32: `uname` only, the entry of 32-bit calls is closed
-    0x2_0000,    // UNAME26
+    0x8,      // PER_LINUX32: `uname` only, the entry of 32-bit calls is closed
+    0x2_0000, // UNAME26
     0x2_0008,
     0x4_0000,    // ADDR_NO_RANDOMIZE: debuggers
     0xffff_ffff, // asks
@@ -139,27 +139,53 @@ pub(super) const LAST_KNOWN: u32 = 469; // file_setattr, Linux 6.17
 /// All rules in the order of their numbers. What has none is refused: see [`absent`].
 pub fn rules() -> Vec<Rule> {
     let allowed = COMMON.iter().chain(OLD).chain(UNLISTED);
-    let mut rules: Vec<Rule> = allowed.map(|&(name, number)| rule(name, number, Decision::Allow)).collect();
+    let mut rules: Vec<Rule> = allowed
+        .map(|&(name, number)| rule(name, number, Decision::Allow))
+        .collect();
     let refused = |errno| Decision::Refuse(errno);
     rules.extend([
-        rule("SYS_clone", libc::SYS_clone as u32, Decision::WithoutBits(CLONE_NAMESPACES)),
+        rule(
+            "SYS_clone",
+            libc::SYS_clone as u32,
+            Decision::WithoutBits(CLONE_NAMESPACES),
+        ),
         // Its flags lie in memory, where a filter cannot look: C libraries fall back to `clone`.
         rule("SYS_clone3", libc::SYS_clone3 as u32, refused(libc::ENOSYS)),
-        rule("SYS_unshare", libc::SYS_unshare as u32, Decision::WithoutBits(UNSHARE_NAMESPACES)),
+        rule(
+            "SYS_unshare",
+            libc::SYS_unshare as u32,
+            Decision::WithoutBits(UNSHARE_NAMESPACES),
+        ),
         rule("SYS_socket", libc::SYS_socket as u32, Decision::Socket),
-        rule("SYS_socketpair", libc::SYS_socketpair as u32, Decision::SocketPair),
+        rule(
+            "SYS_socketpair",
+            libc::SYS_socketpair as u32,
+            Decision::SocketPair,
+        ),
         rule("SYS_ioctl", libc::SYS_ioctl as u32, Decision::Ioctl),
-        rule("SYS_personality", libc::SYS_personality as u32, Decision::Personality),
+        rule(
+            "SYS_personality",
+            libc::SYS_personality as u32,
+            Decision::Personality,
+        ),
     ]);
     rules.sort_by_key(|rule| rule.number);
     rules
 }
 
 fn rule(name: &'static str, number: u32, decision: Decision) -> Rule {
-    Rule { name: name.trim_start_matches("SYS_"), number, decision }
+    Rule {
+        name: name.trim_start_matches("SYS_"),
+        number,
+        decision,
+    }
 }
 
 /// What happens to a call without a rule.
 pub(super) const fn absent(number: u32) -> Decision {
-    if number > LAST_KNOWN { Decision::Refuse(libc::ENOSYS) } else { Decision::Refuse(libc::EPERM) }
+    if number > LAST_KNOWN {
+        Decision::Refuse(libc::ENOSYS)
+    } else {
+        Decision::Refuse(libc::EPERM)
+    }
 }

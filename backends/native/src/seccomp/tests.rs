@@ -24,7 +24,9 @@ fn run(program: &[libc::sock_filter], architecture: u32, number: u32, arguments:
     data.extend(number.to_ne_bytes());
     data.extend(architecture.to_ne_bytes());
     data.extend(0u64.to_ne_bytes());
-    arguments.iter().for_each(|argument| data.extend(argument.to_ne_bytes()));
+    arguments
+        .iter()
+        .for_each(|argument| data.extend(argument.to_ne_bytes()));
     let (mut at, mut word) = (0usize, 0u32);
     loop {
         let step = program[at];
@@ -74,7 +76,10 @@ fn expected(decision: Decision, arguments: [u64; 6]) -> u32 {
 }
 
 fn decision_of(number: u32) -> Decision {
-    rules().iter().find(|rule| rule.number == number).map_or(absent(number), |rule| rule.decision)
+    rules()
+        .iter()
+        .find(|rule| rule.number == number)
+        .map_or(absent(number), |rule| rule.decision)
 }
 
 #[test]
@@ -87,7 +92,11 @@ fn no_number_is_listed_twice() {
 fn every_number_is_judged_as_the_table_says() {
     for number in 0..2048 {
         for arguments in [[0; 6], [u64::MAX; 6], [2, 1, 6, 0, 0, 0], [16, 3, 9, 0, 0, 0]] {
-            assert_eq!(judged(number, arguments), expected(decision_of(number), arguments), "call {number}");
+            assert_eq!(
+                judged(number, arguments),
+                expected(decision_of(number), arguments),
+                "call {number}"
+            );
         }
     }
 }
@@ -95,8 +104,16 @@ fn every_number_is_judged_as_the_table_says() {
 #[test]
 fn other_entries_are_closed() {
     for number in 0..1024 {
-        assert_eq!(run(&program(), 0x4000_0003, number, [0; 6]), KILL, "32-bit call {number}");
-        assert_eq!(judged(X32 | number, [0; 6]), errno(libc::ENOSYS), "x32 call {number}");
+        assert_eq!(
+            run(&program(), 0x4000_0003, number, [0; 6]),
+            KILL,
+            "32-bit call {number}"
+        );
+        assert_eq!(
+            judged(X32 | number, [0; 6]),
+            errno(libc::ENOSYS),
+            "x32 call {number}"
+        );
     }
 }
 
@@ -104,9 +121,18 @@ fn other_entries_are_closed() {
 fn the_high_word_of_an_argument_changes_nothing() {
     let high = 0xdead_beef_0000_0000;
     let clone = libc::SYS_clone as u32;
-    assert_eq!(judged(clone, [high | 0x1000_0000, 0, 0, 0, 0, 0]), errno(libc::EPERM));
-    assert_eq!(judged(libc::SYS_ioctl as u32, [0, high | 0x5412, 0, 0, 0, 0]), errno(libc::EPERM));
-    assert_eq!(judged(libc::SYS_socket as u32, [high | 38, 5, 0, 0, 0, 0]), errno(libc::EAFNOSUPPORT));
+    assert_eq!(
+        judged(clone, [high | 0x1000_0000, 0, 0, 0, 0, 0]),
+        errno(libc::EPERM)
+    );
+    assert_eq!(
+        judged(libc::SYS_ioctl as u32, [0, high | 0x5412, 0, 0, 0, 0]),
+        errno(libc::EPERM)
+    );
+    assert_eq!(
+        judged(libc::SYS_socket as u32, [high | 38, 5, 0, 0, 0, 0]),
+        errno(libc::EAFNOSUPPORT)
+    );
 }
 
 #[test]
@@ -117,7 +143,11 @@ fn the_program_is_short_enough_for_the_kernel() {
 /// What the issue of least privilege is about: each by name.
 #[test]
 fn dangerous_calls_are_not_on_the_list() {
-    let names: Vec<&str> = rules().iter().filter(|rule| rule.decision == Decision::Allow).map(|rule| rule.name).collect();
+    let names: Vec<&str> = rules()
+        .iter()
+        .filter(|rule| rule.decision == Decision::Allow)
+        .map(|rule| rule.name)
+        .collect();
     let dangerous = "mount umount2 move_mount open_tree open_tree_attr fsopen fsconfig fsmount fspick mount_setattr \
         pivot_root chroot setns unshare clone clone3 bpf keyctl add_key request_key userfaultfd perf_event_open \
         io_uring_setup io_uring_enter io_uring_register kexec_load kexec_file_load init_module finit_module \
@@ -152,7 +182,9 @@ fn the_documented_table_is_current() {
         let decision = match rule.decision {
             Decision::WithoutBits(mask) => format!("without namespace flags ({mask:#x})"),
             Decision::Refuse(_) => "refused with ENOSYS, so that programs use `clone`".to_owned(),
-            Decision::Socket => "unix; IPv4 and IPv6 stream and datagram (TCP, UDP, ICMP); netlink route".to_owned(),
+            Decision::Socket => {
+                "unix; IPv4 and IPv6 stream and datagram (TCP, UDP, ICMP); netlink route".to_owned()
+            }
             Decision::SocketPair => "unix".to_owned(),
             Decision::Ioctl => "all but TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD".to_owned(),
             Decision::Personality => "Linux, with or without address randomisation, and asking".to_owned(),
@@ -161,7 +193,11 @@ fn the_documented_table_is_current() {
         writeln!(text, "| {} | {decision} |", rule.name).expect("text grows");
     }
     text.push_str("\n## Allowed\n\n");
-    let mut names: Vec<&str> = rules().iter().filter(|rule| rule.decision == Decision::Allow).map(|rule| rule.name).collect();
+    let mut names: Vec<&str> = rules()
+        .iter()
+        .filter(|rule| rule.decision == Decision::Allow)
+        .map(|rule| rule.name)
+        .collect();
     names.sort_unstable();
     let mut line = String::new();
     for name in names {
@@ -180,5 +216,8 @@ fn the_documented_table_is_current() {
         std::fs::write(path, &text).expect("the table can be written");
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(written == text, "docs/reference/seccomp.md is not current: run this test with UPDATE_DOCS=1");
+    assert!(
+        written == text,
+        "docs/reference/seccomp.md is not current: run this test with UPDATE_DOCS=1"
+    );
 }
