@@ -193,7 +193,7 @@ pub fn read_until(socket: &mut StdStream, mut stop: impl FnMut(u32, &ToHost) -> 
     let mut decoder = agentkernel_protocol::Decoder::new();
     let mut messages = Vec::new();
     loop {
-        while let Some((stream, message)) = decoder.next::<ToHost>().unwrap() {
+        while let Some((stream, message)) = decoder.decode::<ToHost>().unwrap() {
             let stops = stop(stream, &message);
             messages.push((stream, message));
             if stops {
