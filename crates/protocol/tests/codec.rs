@@ -1,4 +1,5 @@
 //! Frames from peers that may be anything.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use agentkernel_protocol::{
     Boot, ByteBuf, Decoder, DirectoryEntry, EntryKind, ExecRequest, ExitReport, FailureKind, FileRequest,
