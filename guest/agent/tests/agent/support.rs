@@ -94,10 +94,12 @@ pub fn start() -> Agent {
 pub fn start_with(boot: Boot) -> Agent {
     let folder = tempfile::tempdir().unwrap();
     let (process, socket) = launch(&folder);
+    let owner = socket.try_clone().unwrap();
     let connection = AgentConnection::open_and_boot(asynchronous(socket), boot);
     Agent {
         process,
         connection,
+        owner,
         folder,
     }
 }
