@@ -2,6 +2,7 @@
 //!
 //! A difference means that a peer of another version would misread it: give the messages a new generation and a
 //! schema file of its own. `AGENTKERNEL_FREEZE=1` writes the file of the present generation anew.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
 

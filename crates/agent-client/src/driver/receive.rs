@@ -25,7 +25,7 @@ impl Driver {
     pub(super) fn receive(&mut self) -> Result<(), Lost> {
         while let Some((number, message)) = self
             .decoder
-            .next::<ToHost>()
+            .decode::<ToHost>()
             .map_err(|error| Lost::misbehaved(&error.to_string()))?
         {
             if number == CONNECTION {
