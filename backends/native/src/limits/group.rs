@@ -1,7 +1,8 @@
 //! The control groups of one sandbox.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     time::Duration,
@@ -16,11 +17,13 @@ use super::{Limits, PREFIX};
 /// Quota periods of the cpu controllers, in microseconds.
 const PERIOD_US: u64 = 100_000;
 
-/// Removed when it is dropped before the sandbox runs; afterwards by [`Group::remove`].
+/// Removed by [`Group::remove`]. Its folders are locked while this process holds it, so that nobody takes one that
+/// has no process yet for a leftover.
 #[derive(Debug)]
 pub struct Group {
     v2: Option<(PathBuf, OwnedFd)>,
     v1: Vec<PathBuf>,
+    locks: Vec<File>,
 }
 
 /// What the processes of a group use. None: no controller counts it.
@@ -52,6 +55,7 @@ impl Group {
         let mut group = Self {
             v2: None,
             v1: Vec::new(),
+            locks: Vec::new(),
         };
         let by_group = resources.pids.filter(|_| !super::counts_per_namespace());
         let mut v2 = Vec::new();
@@ -95,7 +99,7 @@ impl Group {
         }
         if let Some(parent) = limits.v2.as_deref().filter(|_| !v2.is_empty()) {
             let path = parent.join(&name);
-            make(&path, &v2)?;
+            group.locks.extend(make(&path, &v2)?);
             let folder = open(
                 &path,
                 OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -111,7 +115,8 @@ impl Group {
         let path = parent.join(name);
         // In the list before it is made: an error removes what is there.
         self.v1.push(path.clone());
-        make(&path, settings)
+        self.locks.extend(make(&path, settings)?);
+        Ok(())
     }
 
     /// The groups of a sandbox that another process has started.
@@ -137,7 +142,11 @@ impl Group {
             .filter_map(there)
             .collect();
         v1.dedup();
-        (v2.is_some() || !v1.is_empty()).then_some(Self { v2, v1 })
+        (v2.is_some() || !v1.is_empty()).then_some(Self {
+            v2,
+            v1,
+            locks: Vec::new(),
+        })
     }
 
     /// For a process that is born in the group: costs nothing.
@@ -206,11 +215,14 @@ impl Group {
     }
 }
 
-fn make(path: &Path, settings: &[Setting]) -> Result<()> {
+fn make(path: &Path, settings: &[Setting]) -> Result<Option<File>> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(path, error)),
         _ => {}
     }
+    let lock = File::open(path)
+        .ok()
+        .filter(|folder| folder.try_lock_shared().is_ok());
     for setting in settings {
         let written = fs::write(path.join(setting.file), &setting.value);
         if let Err(error) = written
@@ -220,7 +232,7 @@ fn make(path: &Path, settings: &[Setting]) -> Result<()> {
             return Err(failed(&path.join(setting.file), error));
         }
     }
-    Ok(())
+    Ok(lock)
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {

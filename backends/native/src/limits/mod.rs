@@ -6,7 +6,8 @@ mod group;
 mod offer;
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -33,7 +34,7 @@ pub(crate) fn any(resources: &Resources) -> bool {
 pub struct Found {
     pub path: PathBuf,
     pub id: SandboxId,
-    /// A process is in it.
+    /// A process is in it, or about to be.
     pub in_use: bool,
 }
 
@@ -53,8 +54,9 @@ fn found_in(parent: &Path) -> Vec<Found> {
     let found = entries.flatten().filter_map(|entry| {
         let id = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
         let path = entry.path();
-        let in_use =
-            fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|processes| !processes.trim().is_empty());
+        let locked = File::open(&path).is_ok_and(|folder| folder.try_lock().is_err());
+        let processes = fs::read_to_string(path.join("cgroup.procs"));
+        let in_use = locked || processes.is_ok_and(|processes| !processes.trim().is_empty());
         Some(Found { path, id, in_use })
     });
     found.collect()
