@@ -1,0 +1,295 @@
+//! Calls that are judged by their arguments.
+
+use super::rule::{
+    Arguments, Clause, Condition,
+    Decision::Check,
+    Group,
+    Verdict::{self, Allow, Refuse},
+    calls,
+};
+
+/// Every flag that makes a namespace. `CLONE_NEWTIME` (0x80) is none here: in `clone(2)` these bits are the
+/// signal at exit.
+pub(super) const NAMESPACES: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
+
+/// What `unshare` may take from a process without giving it a namespace. An allow-list: new flags of
+/// `unshare` tend to be about namespaces.
+pub(super) const UNSHARED: u32 = (libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SYSVSEM
+    | libc::CLONE_VM
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD) as u32;
+
+const fn when(when: &'static [Condition], then: Verdict) -> Clause {
+    Clause { when, then }
+}
+
+static CLONE: Arguments = Arguments {
+    summary: "without a flag that makes a namespace",
+    clauses: &[when(&[Condition::without(0, NAMESPACES)], Allow)],
+    otherwise: Refuse(libc::EPERM),
+};
+
+static UNSHARE: Arguments = Arguments {
+    summary: "files, working directory and semaphores only",
+    // The only flags here that are declared as a long: the high word must be empty, too.
+    clauses: &[when(
+        &[Condition::without(0, !UNSHARED), Condition::high_word_is_zero(0)],
+        Allow,
+    )],
+    otherwise: Refuse(libc::EPERM),
+};
+
+const KIND_OF_SOCKET: u32 = 0xf;
+
+const fn family(family: i32) -> Condition {
+    Condition::equals(0, family as u32)
+}
+
+const fn kind(kind: i32) -> Condition {
+    Condition::masked(1, KIND_OF_SOCKET, kind as u32)
+}
+
+const fn protocol(protocol: i32) -> Condition {
+    Condition::equals(2, protocol as u32)
+}
+
+static SOCKET: Arguments = Arguments {
+    summary: "unix; IPv4 and IPv6 with TCP, UDP or ICMP echo; netlink route",
+    clauses: &[
+        when(&[family(libc::AF_UNIX)], Allow),
+        when(
+            &[family(libc::AF_INET), kind(libc::SOCK_STREAM), protocol(0)],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET),
+                kind(libc::SOCK_STREAM),
+                protocol(libc::IPPROTO_TCP),
+            ],
+            Allow,
+        ),
+        when(
+            &[family(libc::AF_INET), kind(libc::SOCK_DGRAM), protocol(0)],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET),
+                kind(libc::SOCK_DGRAM),
+                protocol(libc::IPPROTO_UDP),
+            ],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET),
+                kind(libc::SOCK_DGRAM),
+                protocol(libc::IPPROTO_ICMP),
+            ],
+            Allow,
+        ),
+        when(
+            &[family(libc::AF_INET6), kind(libc::SOCK_STREAM), protocol(0)],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET6),
+                kind(libc::SOCK_STREAM),
+                protocol(libc::IPPROTO_TCP),
+            ],
+            Allow,
+        ),
+        when(
+            &[family(libc::AF_INET6), kind(libc::SOCK_DGRAM), protocol(0)],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET6),
+                kind(libc::SOCK_DGRAM),
+                protocol(libc::IPPROTO_UDP),
+            ],
+            Allow,
+        ),
+        when(
+            &[
+                family(libc::AF_INET6),
+                kind(libc::SOCK_DGRAM),
+                protocol(libc::IPPROTO_ICMPV6),
+            ],
+            Allow,
+        ),
+        // The list of addresses and routes: `getifaddrs`.
+        when(&[family(libc::AF_NETLINK), protocol(libc::NETLINK_ROUTE)], Allow),
+        // What a kernel without the capability, and one without the protocol, answers.
+        when(
+            &[family(libc::AF_INET), kind(libc::SOCK_RAW)],
+            Refuse(libc::EPERM),
+        ),
+        when(
+            &[family(libc::AF_INET6), kind(libc::SOCK_RAW)],
+            Refuse(libc::EPERM),
+        ),
+        when(&[family(libc::AF_INET)], Refuse(libc::EPROTONOSUPPORT)),
+        when(&[family(libc::AF_INET6)], Refuse(libc::EPROTONOSUPPORT)),
+        when(&[family(libc::AF_NETLINK)], Refuse(libc::EPROTONOSUPPORT)),
+    ],
+    otherwise: Refuse(libc::EAFNOSUPPORT),
+};
+
+static SOCKETPAIR: Arguments = Arguments {
+    summary: "unix",
+    clauses: &[when(&[family(libc::AF_UNIX)], Allow)],
+    otherwise: Refuse(libc::EAFNOSUPPORT),
+};
+
+static SETSOCKOPT: Arguments = Arguments {
+    summary: "all but TCP_ULP (TLS in the kernel)",
+    clauses: &[when(
+        &[
+            Condition::equals(1, libc::IPPROTO_TCP as u32),
+            Condition::equals(2, libc::TCP_ULP as u32),
+        ],
+        Refuse(libc::ENOPROTOOPT),
+    )],
+    otherwise: Allow,
+};
+
+static IOCTL: Arguments = Arguments {
+    summary: "all but TIOCSTI, TIOCLINUX, TIOCCONS and TIOCSETD",
+    clauses: &[
+        // Types into the terminal of another.
+        when(&[Condition::equals(1, libc::TIOCSTI as u32)], Refuse(libc::EPERM)),
+        // Selects and pastes on a console.
+        when(
+            &[Condition::equals(1, libc::TIOCLINUX as u32)],
+            Refuse(libc::EPERM),
+        ),
+        // Takes the output of the console.
+        when(
+            &[Condition::equals(1, libc::TIOCCONS as u32)],
+            Refuse(libc::EPERM),
+        ),
+        // Loads a line discipline: rarely used drivers with many holes so far.
+        when(&[Condition::equals(1, TIOCSETD)], Refuse(libc::EPERM)),
+    ],
+    otherwise: Allow,
+};
+// include/uapi/asm-generic/ioctls.h
+const TIOCSETD: u32 = 0x5423;
+
+// include/uapi/linux/personality.h
+const PER_LINUX: u32 = 0;
+const PER_LINUX32: u32 = 8;
+
+static PERSONALITY: Arguments = Arguments {
+    summary: "Linux, with an older name, without address randomisation, and the question",
+    clauses: &[
+        when(&[Condition::equals(0, PER_LINUX)], Allow),
+        // The name that `uname` shows only: entering 32-bit calls kills.
+        when(&[Condition::equals(0, PER_LINUX32)], Allow),
+        when(&[Condition::equals(0, libc::UNAME26 as u32)], Allow),
+        when(&[Condition::equals(0, libc::UNAME26 as u32 | PER_LINUX32)], Allow),
+        // Debuggers.
+        when(&[Condition::equals(0, libc::ADDR_NO_RANDOMIZE as u32)], Allow),
+        when(&[Condition::equals(0, u32::MAX)], Allow),
+    ],
+    otherwise: Refuse(libc::EPERM),
+};
+
+/// Files without a device behind them. A device node needs a capability that nobody has; only the node 0:0,
+/// which an overlay takes for a deleted file, does not.
+macro_rules! nodes_without_a_device {
+    ($argument:literal) => {
+        Arguments {
+            summary: "files, pipes and sockets, no device",
+            clauses: &[
+                when(&[Condition::masked($argument, libc::S_IFMT, 0)], Allow),
+                when(
+                    &[Condition::masked($argument, libc::S_IFMT, libc::S_IFREG)],
+                    Allow,
+                ),
+                when(
+                    &[Condition::masked($argument, libc::S_IFMT, libc::S_IFIFO)],
+                    Allow,
+                ),
+                when(
+                    &[Condition::masked($argument, libc::S_IFMT, libc::S_IFSOCK)],
+                    Allow,
+                ),
+            ],
+            otherwise: Refuse(libc::EPERM),
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+static MKNOD: Arguments = nodes_without_a_device!(1);
+static MKNODAT: Arguments = nodes_without_a_device!(2);
+
+const fn checked(
+    arguments: &'static Arguments,
+    reason: &'static str,
+    calls: &'static [(&'static str, libc::c_long)],
+) -> Group {
+    Group {
+        decision: Check(arguments),
+        reason,
+        calls,
+    }
+}
+
+pub(super) const GROUPS: &[Group] = &[
+    checked(
+        &CLONE,
+        "a user namespace gives capabilities over much of the kernel",
+        calls! { SYS_clone },
+    ),
+    checked(
+        &UNSHARE,
+        "a user namespace gives capabilities over much of the kernel",
+        calls! { SYS_unshare },
+    ),
+    checked(
+        &SOCKET,
+        "other families load modules and had holes; AF_VSOCK leads past every network wall",
+        calls! {
+            SYS_socket
+        },
+    ),
+    checked(
+        &SOCKETPAIR,
+        "no other family that is allowed has pairs",
+        calls! { SYS_socketpair },
+    ),
+    checked(
+        &SETSOCKOPT,
+        "a part of the kernel with many holes; libraries encrypt by themselves",
+        calls! {
+            SYS_setsockopt
+        },
+    ),
+    checked(
+        &IOCTL,
+        "types into, or takes over, a terminal",
+        calls! { SYS_ioctl },
+    ),
+    checked(
+        &PERSONALITY,
+        "others weaken the memory protection of programs",
+        calls! { SYS_personality },
+    ),
+    #[cfg(target_arch = "x86_64")]
+    checked(&MKNOD, "a second wall before devices", calls! { SYS_mknod }),
+    checked(&MKNODAT, "a second wall before devices", calls! { SYS_mknodat }),
+];
