@@ -32,7 +32,7 @@ pub fn reference() -> String {
     }
     text += "\n## Refused\n\n| calls | error | why |\n|---|---|---|\n";
     for (reason, group) in by_reason(&rules, |verdict| verdict != Verdict::Allow) {
-        let error = errors(group.iter().filter_map(|rule| always(rule)));
+        let error = errors(group.iter().filter_map(always));
         let _ = writeln!(text, "| {} | {error} | {reason} |", names(&group));
     }
     text += "\n## Allowed\n\n| calls | for |\n|---|---|\n";
