@@ -37,7 +37,9 @@ pub(crate) struct NativeBackend {
 
 impl NativeBackend {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { host: Arc::new(Host::new(settings)) }
+        Self {
+            host: Arc::new(Host::new(settings)),
+        }
     }
 
     fn sandbox(&self, spec: &SandboxSpec, workspace: &Workspace, handle: Handle) -> Arc<dyn Sandbox> {
@@ -45,7 +47,12 @@ impl NativeBackend {
             Workspace::Folder(path) if spec.lifetime == Lifetime::Kept => Some(Folders::of(path)),
             _ => None,
         };
-        Arc::new(NativeSandbox::new(Arc::clone(&self.host), spec.clone(), folders, handle))
+        Arc::new(NativeSandbox::new(
+            Arc::clone(&self.host),
+            spec.clone(),
+            folders,
+            handle,
+        ))
     }
 }
 
@@ -61,7 +68,8 @@ impl Backend for NativeBackend {
 
     fn check(&self, spec: &SandboxSpec) -> Result<()> {
         if let ImageRef::Registry(image) = &spec.image {
-            let message = format!("the native backend cannot use the image {image}: it has the host image only");
+            let message =
+                format!("the native backend cannot use the image {image}: it has the host image only");
             return Err(Error::unsupported("create", "image", message).hint("use --image host"));
         }
         start::user(spec)?;
@@ -78,27 +86,44 @@ impl Backend for NativeBackend {
             self.host.limits().cpus()?;
         }
         if resources.pids.is_some() {
-            self.host.limits().pids()?;
+            self.host.pids()?;
         }
         Ok(())
     }
 
-    async fn create(&self, _cx: &Context, spec: &SandboxSpec, workspace: &Workspace) -> Result<Arc<dyn Sandbox>> {
+    async fn create(
+        &self,
+        _cx: &Context,
+        spec: &SandboxSpec,
+        workspace: &Workspace,
+    ) -> Result<Arc<dyn Sandbox>> {
         self.check(spec)?;
         if spec.lifetime == Lifetime::Ephemeral {
             return Ok(self.sandbox(spec, workspace, Handle::default()));
         }
         let Workspace::Folder(path) = workspace else {
-            return Err(Error::new(ErrorKind::InvalidSpec, "create", "a kept sandbox needs a workspace"));
+            return Err(Error::new(
+                ErrorKind::InvalidSpec,
+                "create",
+                "a kept sandbox needs a workspace",
+            ));
         };
         let identity = start::identity(&self.host, spec, &start::user(spec)?, None);
         let folders = Folders::of(path);
         folders.make(&identity).map_err(|error| {
             let _ = folders.remove();
-            Error::new(ErrorKind::Broken, "create", format!("cannot make the sandbox's folders in {}", path.display()))
-                .because(error)
+            Error::new(
+                ErrorKind::Broken,
+                "create",
+                format!("cannot make the sandbox's folders in {}", path.display()),
+            )
+            .because(error)
         })?;
-        let handle = Handle { host_uid: identity.host_uid, host_gid: identity.host_gid, process: None };
+        let handle = Handle {
+            host_uid: identity.host_uid,
+            host_gid: identity.host_gid,
+            process: None,
+        };
         Ok(self.sandbox(spec, workspace, handle))
     }
 
@@ -117,13 +142,22 @@ impl Backend for NativeBackend {
         let mut found = Vec::new();
         for group in limits::leftovers() {
             if !group.in_use && !known.contains(group.id.as_str()) {
-                found.push(Leftover { kind: "cgroup".to_owned(), name: group.path.display().to_string() });
+                found.push(Leftover {
+                    kind: "cgroup".to_owned(),
+                    name: group.path.display().to_string(),
+                });
             }
         }
         for socket in self.sockets() {
-            let id = socket.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let id = socket
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default();
             if crate::socket::connect(&socket).is_err() || !known.contains(id.as_str()) {
-                found.push(Leftover { kind: "socket".to_owned(), name: socket.display().to_string() });
+                found.push(Leftover {
+                    kind: "socket".to_owned(),
+                    name: socket.display().to_string(),
+                });
             }
         }
         Ok(found)
@@ -132,25 +166,40 @@ impl Backend for NativeBackend {
     async fn sweep(&self, _cx: &Context, leftover: &Leftover) -> Result<()> {
         let path = PathBuf::from(&leftover.name);
         let failed = |error: std::io::Error| {
-            Error::new(ErrorKind::Broken, "gc", format!("cannot remove {}", leftover.name)).because(error)
+            Error::new(
+                ErrorKind::Broken,
+                "gc",
+                format!("cannot remove {}", leftover.name),
+            )
+            .because(error)
         };
         match leftover.kind.as_str() {
             "cgroup" => limits::sweep(&path).map_err(failed),
             "socket" => self.sweep_socket(&path).await.map_err(failed),
-            other => Err(Error::new(ErrorKind::InvalidSpec, "gc", format!("unknown kind of leftover {other:?}"))),
+            other => Err(Error::new(
+                ErrorKind::InvalidSpec,
+                "gc",
+                format!("unknown kind of leftover {other:?}"),
+            )),
         }
     }
 }
 
 impl NativeBackend {
     fn sockets(&self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(&self.host.settings.runtime_dir) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir(&self.host.settings.runtime_dir) else {
+            return Vec::new();
+        };
         let is_ours = |path: &PathBuf| {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             path.extension().is_some_and(|extension| extension == "sock")
                 && stem.is_some_and(|stem| stem.parse::<SandboxId>().is_ok())
         };
-        entries.flatten().map(|entry| entry.path()).filter(is_ours).collect()
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_ours)
+            .collect()
     }
 
     /// A sandbox that nobody knows any more may still run behind its socket: it is ended, too.
@@ -159,7 +208,11 @@ impl NativeBackend {
             && let Ok(stream) = crate::sandbox::tokio_stream(stream)
         {
             let cx = Context::within(Duration::from_secs(5));
-            if AgentConnection::open(stream).shutdown(&cx, Duration::ZERO).await.is_err() {
+            if AgentConnection::open(stream)
+                .shutdown(&cx, Duration::ZERO)
+                .await
+                .is_err()
+            {
                 return Err(std::io::Error::other("the sandbox behind it does not end"));
             }
         }

@@ -50,10 +50,18 @@ impl Logs {
     pub(crate) fn begin(&self, id: &ExecId, command: &Command) -> io::Result<()> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let start = Start {
-            command: command.argv().iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            command: command
+                .argv()
+                .iter()
+                .map(|argument| argument.to_string_lossy().into_owned())
+                .collect(),
             started_at_ms: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
         };
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.file(id, "start"))?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.file(id, "start"))?;
         file.write_all(&serde_json::to_vec(&start)?)
     }
 
@@ -72,7 +80,10 @@ impl Logs {
         };
         for entry in entries {
             let name = entry?.file_name();
-            let id = name.to_str().and_then(|name| name.strip_suffix(".start")).and_then(|id| id.parse().ok());
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".start"))
+                .and_then(|id| id.parse().ok());
             if let Some(status) = id.and_then(|id| self.status(&id, running)) {
                 found.push(status);
             }
@@ -124,8 +135,12 @@ impl Logs {
             LogStream::Stderr => "stderr",
         };
         if !self.file(id, "start").exists() {
-            return Err(Error::new(ErrorKind::NotFound, "logs", format!("no detached command {id} in this sandbox"))
-                .hint("list them with `agentkernel exec-list NAME`"));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "logs",
+                format!("no detached command {id} in this sandbox"),
+            )
+            .hint("list them with `agentkernel exec-list NAME`"));
         }
         let path = self.file(id, suffix);
         let (sender, receiver) = mpsc::channel(4);
@@ -187,7 +202,10 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 
 /// A regular file, not through a link, without waiting for a pipe's writer.
 fn open_plain(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

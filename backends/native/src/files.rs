@@ -33,7 +33,12 @@ impl Files for SandboxFiles {
         make: MakeFile,
         content: mpsc::Receiver<Result<Bytes>>,
     ) -> Result<()> {
-        self.shared.connection("write").await?.files().write(cx, path, make, content).await
+        self.shared
+            .connection("write")
+            .await?
+            .files()
+            .write(cx, path, make, content)
+            .await
     }
 
     async fn list(&self, cx: &Context, path: &GuestPath) -> Result<Vec<FileStat>> {
@@ -45,18 +50,38 @@ impl Files for SandboxFiles {
     }
 
     async fn mkdir(&self, cx: &Context, path: &GuestPath, mode: u32) -> Result<()> {
-        self.shared.connection("mkdir").await?.files().mkdir(cx, path, mode).await
+        self.shared
+            .connection("mkdir")
+            .await?
+            .files()
+            .mkdir(cx, path, mode)
+            .await
     }
 
     async fn symlink(&self, cx: &Context, path: &GuestPath, target: &[u8]) -> Result<()> {
-        self.shared.connection("symlink").await?.files().symlink(cx, path, target).await
+        self.shared
+            .connection("symlink")
+            .await?
+            .files()
+            .symlink(cx, path, target)
+            .await
     }
 
     async fn remove(&self, cx: &Context, path: &GuestPath, recursive: bool) -> Result<()> {
-        self.shared.connection("remove").await?.files().remove(cx, path, recursive).await
+        self.shared
+            .connection("remove")
+            .await?
+            .files()
+            .remove(cx, path, recursive)
+            .await
     }
 
     async fn rename(&self, cx: &Context, from: &GuestPath, to: &GuestPath) -> Result<()> {
-        self.shared.connection("rename").await?.files().rename(cx, from, to).await
+        self.shared
+            .connection("rename")
+            .await?
+            .files()
+            .rename(cx, from, to)
+            .await
     }
 }

@@ -38,7 +38,11 @@ impl Handle {
 
 impl ProcessIdentity {
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, started: started(pid)?, boot: boot()? })
+        Some(Self {
+            pid,
+            started: started(pid)?,
+            boot: boot()?,
+        })
     }
 
     /// The process, if it is still the same one.
@@ -59,5 +63,10 @@ fn started(pid: u32) -> Option<u64> {
 }
 
 fn boot() -> Option<String> {
-    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+    Some(
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .ok()?
+            .trim()
+            .to_owned(),
+    )
 }

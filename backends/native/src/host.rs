@@ -2,10 +2,15 @@
 
 use std::{path::PathBuf, sync::OnceLock};
 
-use agentkernel_backend::Settings;
+use agentkernel_backend::{Result, Settings};
 use agentkernel_types::{Capabilities, Isolation, NetworkMode};
 
-use crate::{launch::landlock, limits::Limits, privilege::Privilege, root::KernelFiles};
+use crate::{
+    launch::landlock,
+    limits::{self, Limits, PidsBy},
+    privilege::Privilege,
+    root::KernelFiles,
+};
 
 pub(crate) struct Host {
     pub settings: Settings,
@@ -36,6 +41,16 @@ impl Host {
         self.limits.get_or_init(Limits::probe)
     }
 
+    /// How a limit on processes is kept. Asked at every start: the control groups are looked at only where the
+    /// kernel does not count by itself.
+    pub(crate) fn pids(&self) -> Result<PidsBy> {
+        if limits::counts_per_namespace() {
+            Ok(PidsBy::Rlimit)
+        } else {
+            self.limits().pids()
+        }
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.capabilities.get_or_init(|| self.declare())
     }
@@ -54,7 +69,7 @@ impl Host {
             user: true,
             limit_cpus: limits.cpus().is_ok(),
             limit_memory: limits.memory().is_ok(),
-            limit_pids: limits.pids().is_ok(),
+            limit_pids: self.pids().is_ok(),
             limit_disk: true,
             limit_disk_kept: false,
             host_image: true,
@@ -68,7 +83,8 @@ impl Host {
     pub(crate) fn caveats(&self) -> Vec<String> {
         let mut caveats = Vec::new();
         if landlock::handled(self.landlock_version) == 0 {
-            caveats.push("landlock is missing: the second wall around the file system is not there".to_owned());
+            caveats
+                .push("landlock is missing: the second wall around the file system is not there".to_owned());
         }
         if landlock::scoped(self.landlock_version) == 0 {
             caveats.push(

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use agentkernel_backend::{Backend, Context, Error, Probe, Settings, Workspace};
 use agentkernel_types::{
-    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId, SandboxSpec,
+    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId,
+    SandboxSpec,
 };
 use futures_util::future::BoxFuture;
 
@@ -17,14 +18,20 @@ pub(crate) fn probe(settings: &Settings) -> BoxFuture<'_, Probe> {
         match try_one(&backend).await {
             Ok(()) => Probe {
                 usable: true,
-                reason: format!("ran a command in a sandbox in {} ms", began.elapsed().as_millis().max(1)),
+                reason: format!(
+                    "ran a command in a sandbox in {} ms",
+                    began.elapsed().as_millis().max(1)
+                ),
                 remedy: None,
                 capabilities: Some(backend.capabilities().clone()),
             },
             Err(error) => Probe {
                 usable: false,
                 reason: sentence(&error),
-                remedy: error.hint_text().map(str::to_owned).or_else(|| apparmor().map(str::to_owned)),
+                remedy: error
+                    .hint_text()
+                    .map(str::to_owned)
+                    .or_else(|| apparmor().map(str::to_owned)),
                 capabilities: None,
             },
         }
@@ -50,11 +57,19 @@ async fn try_one(backend: &NativeBackend) -> Result<(), Error> {
     let sandbox = backend.create(&cx, &spec, &Workspace::None).await?;
     sandbox.start(&cx).await?;
     let command = Command::new(["/bin/sh", "-c", "exit 7"])?;
-    let ended = sandbox.exec(&cx, ExecSpec::new(command)).await?.collect(4096).await;
+    let ended = sandbox
+        .exec(&cx, ExecSpec::new(command))
+        .await?
+        .collect(4096)
+        .await;
     sandbox.destroy(&cx).await?;
     match ended?.2.exit_code() {
         7 => Ok(()),
-        other => Err(Error::new(ErrorKind::Broken, "probe", format!("a command that exits with 7 exited with {other}"))),
+        other => Err(Error::new(
+            ErrorKind::Broken,
+            "probe",
+            format!("a command that exits with 7 exited with {other}"),
+        )),
     }
 }
 
@@ -70,7 +85,8 @@ fn sentence(error: &Error) -> String {
 
 /// Ubuntu's restriction lets a user namespace be made, and then forbids everything in it.
 fn apparmor() -> Option<&'static str> {
-    let restricted = std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").ok()?;
+    let restricted =
+        std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").ok()?;
     (restricted.trim() == "1").then_some(
         "AppArmor restricts user namespaces: run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, \
          or run agentkernel as root",

@@ -2,13 +2,17 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex as StdMutex, MutexGuard},
+    sync::{
+        Arc, Mutex as StdMutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
-    Context, DetachedStatus, Error, Files, LogStream, Process, Result, Sandbox, SandboxHandle, SandboxState, Stats,
+    Context, DetachedStatus, Error, Files, LogStream, Process, Result, Sandbox, SandboxHandle, SandboxState,
+    Stats,
 };
 use agentkernel_types::{ErrorKind, ExecId, ExecSpec, Lifetime, SandboxId, SandboxSpec};
 use async_trait::async_trait;
@@ -42,6 +46,7 @@ pub(crate) struct Shared {
     folders: Option<Folders>,
     handle: StdMutex<Handle>,
     live: Mutex<Live>,
+    destroyed: AtomicBool,
 }
 
 /// What this process holds of a running sandbox.
@@ -63,8 +68,12 @@ impl NativeSandbox {
             folders,
             handle: StdMutex::new(handle),
             live: Mutex::new(Live::default()),
+            destroyed: AtomicBool::new(false),
         });
-        Self { files: SandboxFiles::new(Arc::clone(&shared)), shared }
+        Self {
+            files: SandboxFiles::new(Arc::clone(&shared)),
+            shared,
+        }
     }
 }
 
@@ -74,7 +83,9 @@ impl Shared {
     }
 
     fn handle(&self) -> MutexGuard<'_, Handle> {
-        self.handle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.handle
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn socket(&self) -> PathBuf {
@@ -84,18 +95,31 @@ impl Shared {
     /// A connection to the running sandbox, made at first need.
     pub(crate) async fn connection(&self, operation: &'static str) -> Result<AgentConnection> {
         let mut live = self.live.lock().await;
-        if let Some(connection) = live.connection.as_ref().filter(|connection| !connection.is_closed()) {
+        if let Some(connection) = live
+            .connection
+            .as_ref()
+            .filter(|connection| !connection.is_closed())
+        {
             return Ok(connection.clone());
         }
         let not_running = || {
-            let name = self.spec.name.as_ref().map_or(self.spec.id.as_str(), |name| name.as_str());
-            Error::new(ErrorKind::Conflict, operation, format!("sandbox {name} is not running"))
+            let name = self
+                .spec
+                .name
+                .as_ref()
+                .map_or(self.spec.id.as_str(), |name| name.as_str());
+            Error::new(
+                ErrorKind::Conflict,
+                operation,
+                format!("sandbox {name} is not running"),
+            )
         };
         if !self.is_kept() {
             return Err(not_running());
         }
         let stream = crate::socket::connect(&self.socket()).map_err(|_| not_running())?;
-        let connection = AgentConnection::open(tokio_stream(stream).map_err(|error| not_running().because(error))?);
+        let connection =
+            AgentConnection::open(tokio_stream(stream).map_err(|error| not_running().because(error))?);
         live.connection = Some(connection.clone());
         if live.group.is_none() && limits::any(&self.spec.resources) {
             live.group = Group::open(self.host.limits(), &self.spec.id).map(Arc::new);
@@ -120,9 +144,17 @@ impl Shared {
         self.clear_away();
         let kept = self.handle().clone();
         let kept = self.is_kept().then_some(&kept);
-        let Started { mut launched, plan, group, boot } =
-            start::start(&self.host, &self.spec, self.folders.as_ref(), kept)?;
-        let owner = launched.owner.try_clone().and_then(tokio_stream).map_err(start::io_failed)?;
+        let Started {
+            mut launched,
+            plan,
+            group,
+            boot,
+        } = start::start(&self.host, &self.spec, self.folders.as_ref(), kept)?;
+        let owner = launched
+            .owner
+            .try_clone()
+            .and_then(tokio_stream)
+            .map_err(start::io_failed)?;
         let connection = AgentConnection::open_and_boot(owner, boot);
         let mut booting = Some(Box::new(plan));
         if self.is_kept() {
@@ -138,7 +170,12 @@ impl Shared {
             launched.let_go();
         }
         let group = group.map(Arc::new);
-        *live = Live { connection: Some(connection), launched: Some(launched), group, booting };
+        *live = Live {
+            connection: Some(connection),
+            launched: Some(launched),
+            group,
+            booting,
+        };
         Ok(())
     }
 
@@ -147,7 +184,14 @@ impl Shared {
     async fn explain(&self, error: Error) -> Error {
         let mut live = self.live.lock().await;
         let closed = live.connection.as_ref().is_some_and(AgentConnection::is_closed);
-        let Live { launched: Some(launched), booting, .. } = &mut *live else { return error };
+        let Live {
+            launched: Some(launched),
+            booting,
+            ..
+        } = &mut *live
+        else {
+            return error;
+        };
         match booting.take().filter(|_| closed) {
             Some(plan) => launched.failure(&plan),
             None => error,
@@ -206,14 +250,19 @@ impl Shared {
 
     async fn running_detached(&self) -> Vec<ExecId> {
         match self.connection("exec").await {
-            Ok(connection) => connection.list_detached(&Context::default()).await.unwrap_or_default(),
+            Ok(connection) => connection
+                .list_detached(&Context::default())
+                .await
+                .unwrap_or_default(),
             Err(_) => Vec::new(),
         }
     }
 }
 
 /// The same stream for the runtime.
-pub(crate) fn tokio_stream(stream: std::os::unix::net::UnixStream) -> std::io::Result<tokio::net::UnixStream> {
+pub(crate) fn tokio_stream(
+    stream: std::os::unix::net::UnixStream,
+) -> std::io::Result<tokio::net::UnixStream> {
     stream.set_nonblocking(true)?;
     tokio::net::UnixStream::from_std(stream)
 }
@@ -245,6 +294,7 @@ impl Sandbox for NativeSandbox {
 
     async fn destroy(&self, cx: &Context) -> Result<()> {
         self.shared.stop(cx, Duration::ZERO).await?;
+        self.shared.destroyed.store(true, Ordering::Relaxed);
         match &self.shared.folders {
             Some(folders) => folders.remove(),
             None => Ok(()),
@@ -257,18 +307,35 @@ impl Sandbox for NativeSandbox {
                 return Ok(SandboxState::Gone);
             }
             let running = crate::socket::connect(&self.shared.socket()).is_ok();
-            return Ok(if running { SandboxState::Running } else { SandboxState::Stopped });
+            return Ok(if running {
+                SandboxState::Running
+            } else {
+                SandboxState::Stopped
+            });
+        }
+        if self.shared.destroyed.load(Ordering::Relaxed) {
+            return Ok(SandboxState::Gone);
         }
         let live = self.shared.live.lock().await;
-        let running = live.connection.as_ref().is_some_and(|connection| !connection.is_closed());
-        Ok(if running { SandboxState::Running } else { SandboxState::Stopped })
+        let running = live
+            .connection
+            .as_ref()
+            .is_some_and(|connection| !connection.is_closed());
+        Ok(if running {
+            SandboxState::Running
+        } else {
+            SandboxState::Stopped
+        })
     }
 
     async fn exec(&self, cx: &Context, spec: ExecSpec) -> Result<Process> {
         let connection = self.shared.connection("exec").await?;
         let Some(id) = spec.detach.clone() else {
             let process = match connection.exec(cx, spec).await {
-                Ok(process) => process,
+                Ok(process) => {
+                    self.shared.live.lock().await.booting = None;
+                    process
+                }
                 Err(error) => return Err(self.shared.explain(error).await),
             };
             let limited = self.shared.spec.resources.memory.is_some();
@@ -280,7 +347,12 @@ impl Sandbox for NativeSandbox {
         };
         let logs = self.shared.logs()?;
         logs.begin(&id, &spec.command).map_err(|error| {
-            Error::new(ErrorKind::Broken, "exec", format!("cannot record the detached command {id}")).because(error)
+            Error::new(
+                ErrorKind::Broken,
+                "exec",
+                format!("cannot record the detached command {id}"),
+            )
+            .because(error)
         })?;
         let started = connection.exec(cx, spec).await;
         if started.is_err() {
@@ -309,9 +381,7 @@ impl Sandbox for NativeSandbox {
         let alive = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
             let (shared, logs, id) = (Arc::clone(&shared), asked.clone(), id_text.clone());
             Box::pin(async move {
-                follow
-                    && !logs.has_ended(&id)
-                    && shared.running_detached().await.contains(&id)
+                follow && !logs.has_ended(&id) && shared.running_detached().await.contains(&id)
             })
         };
         logs.read(id, stream, offset, Box::new(alive))

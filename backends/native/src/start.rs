@@ -48,7 +48,10 @@ pub(crate) struct Folders {
 
 impl Folders {
     pub(crate) fn of(workspace: &Path) -> Self {
-        Self { disk: workspace.join("disk"), logs: workspace.join("logs") }
+        Self {
+            disk: workspace.join("disk"),
+            logs: workspace.join("logs"),
+        }
     }
 
     /// Removes both with all that the sandbox has put there.
@@ -83,7 +86,12 @@ pub(crate) fn identity(host: &Host, spec: &SandboxSpec, user: &User, kept: Optio
     identity
 }
 
-pub(crate) fn start(host: &Host, spec: &SandboxSpec, folders: Option<&Folders>, kept: Option<&Handle>) -> Result<Started> {
+pub(crate) fn start(
+    host: &Host,
+    spec: &SandboxSpec,
+    folders: Option<&Folders>,
+    kept: Option<&Handle>,
+) -> Result<Started> {
     let user = user(spec)?;
     let identity = identity(host, spec, &user, kept);
     let image = discover(host)?;
@@ -94,8 +102,14 @@ pub(crate) fn start(host: &Host, spec: &SandboxSpec, folders: Option<&Folders>, 
     } else {
         None
     };
-    let listener = folders.is_some().then(|| listen(&host.socket(&spec.id))).transpose()?;
-    let logs = folders.map(|folders| mounts::open_folder(&folders.logs)).transpose().map_err(io_failed)?;
+    let listener = folders
+        .is_some()
+        .then(|| listen(&host.socket(&spec.id)))
+        .transpose()?;
+    let logs = folders
+        .map(|folders| mounts::open_folder(&folders.logs))
+        .transpose()
+        .map_err(io_failed)?;
     let attach = |pid| group.as_ref().map_or(Ok(()), |group| group.attach(pid));
     let connections = Connections {
         listener: listener.as_ref().map(AsFd::as_fd),
@@ -108,7 +122,12 @@ pub(crate) fn start(host: &Host, spec: &SandboxSpec, folders: Option<&Folders>, 
         let _ = group.as_ref().map(Group::remove);
     })?;
     drop(connections);
-    Ok(Started { launched, plan, group, boot })
+    Ok(Started {
+        launched,
+        plan,
+        group,
+        boot,
+    })
 }
 
 pub(crate) fn user(spec: &SandboxSpec) -> Result<User> {
@@ -117,11 +136,18 @@ pub(crate) fn user(spec: &SandboxSpec) -> Result<User> {
 }
 
 fn discover(host: &Host) -> Result<HostImage> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|home| home.is_absolute());
     let path = std::env::var("PATH").ok();
     HostImage::discover(&host.settings.cache_dir, home.as_deref(), path.as_deref()).map_err(|error| {
         let cache = host.settings.cache_dir.display().to_string();
-        Error::new(ErrorKind::Broken, "start", format!("cannot prepare the host image in {cache}")).because(error)
+        Error::new(
+            ErrorKind::Broken,
+            "start",
+            format!("cannot prepare the host image in {cache}"),
+        )
+        .because(error)
     })
 }
 
@@ -149,7 +175,10 @@ fn plan(
             mounts,
             toolchains,
             folder: folders.map(|folders| folders.disk.as_path()),
-            memory_size: spec.resources.disk.map_or_else(half_of_memory, |size| size.bytes()),
+            memory_size: spec
+                .resources
+                .disk
+                .map_or_else(half_of_memory, |size| size.bytes()),
             landlock_version: host.landlock_version,
             kernel_files: host.kernel_files(),
         },
@@ -169,20 +198,37 @@ fn plan(
 
 /// Limits of single processes, and of all where no control group counts them.
 fn limits(host: &Host, spec: &SandboxSpec) -> Vec<ResourceLimit> {
-    let mut limits = vec![ResourceLimit { resource: libc::RLIMIT_CORE, limit: 0 }];
+    let mut limits = vec![ResourceLimit {
+        resource: libc::RLIMIT_CORE,
+        limit: 0,
+    }];
     if let Some(pids) = spec.resources.pids
-        && host.limits().pids().is_ok_and(|by| by == PidsBy::Rlimit)
+        && host.pids().is_ok_and(|by| by == PidsBy::Rlimit)
     {
-        limits.push(ResourceLimit { resource: libc::RLIMIT_NPROC, limit: u64::from(pids) });
+        limits.push(ResourceLimit {
+            resource: libc::RLIMIT_NPROC,
+            limit: u64::from(pids),
+        });
     }
     limits
 }
 
 fn boot(spec: &SandboxSpec, image: &HostImage, user: &User, kept: bool) -> Boot {
     let home = user.home.as_str();
-    let own = [("HOME", home), ("USER", &user.name), ("LOGNAME", &user.name), ("SHELL", "/bin/sh")];
-    let image = image.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let spec_env = spec.env.iter().map(|variable| (variable.name(), variable.value()));
+    let own = [
+        ("HOME", home),
+        ("USER", &user.name),
+        ("LOGNAME", &user.name),
+        ("SHELL", "/bin/sh"),
+    ];
+    let image = image
+        .env
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let spec_env = spec
+        .env
+        .iter()
+        .map(|variable| (variable.name(), variable.value()));
     let env = own.into_iter().chain(image).chain(spec_env);
     let workdir = match (&spec.workdir, spec.root) {
         (Some(path), _) => path.as_str(),
@@ -190,7 +236,9 @@ fn boot(spec: &SandboxSpec, image: &HostImage, user: &User, kept: bool) -> Boot 
         (None, RootAccess::ReadOnly) => "/tmp",
     };
     Boot {
-        env: env.map(|(name, value)| ByteBuf::from(format!("{name}={value}"))).collect(),
+        env: env
+            .map(|(name, value)| ByteBuf::from(format!("{name}={value}")))
+            .collect(),
         workdir: ByteBuf::from(workdir),
         tied_to_owner: spec.lifetime == Lifetime::Ephemeral,
         listen: kept,
@@ -205,7 +253,11 @@ fn half_of_memory() -> u64 {
 
 fn listen(path: &Path) -> Result<UnixListener> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(io_failed)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(parent)
+        .map_err(io_failed)?;
     // Left by a sandbox that has died: nobody listens behind it, or the caller would not start it again.
     let _ = fs::remove_file(path);
     let listener = crate::socket::listen(path).map_err(io_failed)?;

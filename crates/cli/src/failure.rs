@@ -69,19 +69,6 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<agentkernel_store::Error> for Failure {
-    fn from(error: agentkernel_store::Error) -> Self {
-        let mut failure = Error::new(error.kind(), "store", error.to_string());
-        if let Some(hint) = error.hint() {
-            failure = failure.hint(hint);
-        }
-        match std::error::Error::source(&error) {
-            Some(source) => Self::Error(failure.because(source.to_string())),
-            None => Self::Error(failure),
-        }
-    }
-}
-
 impl From<ParseError> for Failure {
     fn from(error: ParseError) -> Self {
         Self::Error(error.into())

@@ -1,14 +1,15 @@
 //! The command line: arguments to requests, [`agentkernel_control::Control`] to bytes on a terminal.
 //!
 //! `args` is the command line as data, `commands` has one file a command, `render` is the only place
-//! that prints, `streams` carries a command's bytes and `terminal` owns the caller's terminal. This is
-//! the composition root: `commands::control` decides who answers.
+//! that prints, `streams` carries a command's bytes and `terminal` owns the caller's terminal. `engine` is the
+//! composition root: it decides who answers.
 //!
 //! No use case lives here: whatever another front end would need too belongs to the engine.
 
 mod archive;
 mod args;
 mod commands;
+mod engine;
 mod failure;
 mod render;
 mod settings;
@@ -20,12 +21,21 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::Arguments;
+pub use commands::Connect;
 use failure::Failure;
 
 /// Runs one command line, the program's name first, and gives the exit code of the process.
 pub fn run(arguments: Vec<OsString>) -> u8 {
+    run_with(arguments, engine::connect)
+}
+
+/// The same, with another answerer than the engine in this process.
+pub fn run_with(arguments: Vec<OsString>, connect: Connect) -> u8 {
     let (json, outcome) = match Arguments::try_parse_from(&arguments) {
-        Ok(parsed) => (parsed.command.wants_json(), commands::dispatch(parsed.command)),
+        Ok(parsed) => (
+            parsed.command.wants_json(),
+            commands::dispatch(parsed.command, connect),
+        ),
         Err(error) => (seems_to_want_json(&arguments), Err(Failure::Usage(error))),
     };
     outcome.unwrap_or_else(|failure| {

@@ -12,6 +12,7 @@ use agentkernel_types::{EnvVar, Mount, NetworkMode, Resources, SandboxName};
 
 use crate::{
     args::{EnvironmentArgs, IsolationArgs},
+    engine::cannot_place,
     failure::Failure,
 };
 
@@ -182,7 +183,7 @@ fn canonical_folder(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn user_file() -> Result<PathBuf, Failure> {
-    Ok(Paths::from_env()?.config.join(USER_FILE))
+    Ok(Paths::from_env().map_err(cannot_place)?.config.join(USER_FILE))
 }
 
 impl From<ConfigError> for Failure {

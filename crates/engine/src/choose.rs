@@ -63,7 +63,10 @@ impl Engine {
         let descriptor = self.descriptor(name)?;
         meets(descriptor, request.isolation)?;
         let mut chosen = self.consider(descriptor, request, facts, lifetime).await?;
-        chosen.plan.choices.push(backend_choice(descriptor, "asked for".to_owned()));
+        chosen
+            .plan
+            .choices
+            .push(backend_choice(descriptor, "asked for".to_owned()));
         Ok(chosen)
     }
 
@@ -75,14 +78,26 @@ impl Engine {
         lifetime: Lifetime,
     ) -> Result<Chosen> {
         let backend = self.connect(descriptor).await?;
-        let plan = plan(request, facts, backend.capabilities(), identity::fresh_id(), lifetime)?;
+        let plan = plan(
+            request,
+            facts,
+            backend.capabilities(),
+            identity::fresh_id(),
+            lifetime,
+        )?;
         backend.check(&plan.spec)?;
         Ok(Chosen { backend, plan })
     }
 
     pub(crate) async fn explain_run(&self, request: &RunRequest) -> Result<Explanation> {
-        let lifetime = if request.keep { Lifetime::Kept } else { Lifetime::Ephemeral };
-        let Chosen { backend, plan } = self.choose(&request.sandbox, Some(&request.command), lifetime).await?;
+        let lifetime = if request.keep {
+            Lifetime::Kept
+        } else {
+            Lifetime::Ephemeral
+        };
+        let Chosen { backend, plan } = self
+            .choose(&request.sandbox, Some(&request.command), lifetime)
+            .await?;
         let descriptor = backend.descriptor();
         Ok(Explanation {
             choices: plan.choices,
@@ -94,7 +109,11 @@ impl Engine {
 }
 
 fn backend_choice(descriptor: &Descriptor, why: String) -> Choice {
-    Choice { what: "backend", value: descriptor.name.to_owned(), why }
+    Choice {
+        what: "backend",
+        value: descriptor.name.to_owned(),
+        why,
+    }
 }
 
 fn meets(descriptor: &Descriptor, minimum: Option<Isolation>) -> Result<()> {
@@ -114,7 +133,11 @@ fn none_can(request: &SandboxRequest, mut refusals: Vec<(&'static Descriptor, Er
         return refusals.remove(0).1;
     }
     if refusals.is_empty() {
-        return Error::new(ErrorKind::Unavailable, "choose", "this installation has no backend");
+        return Error::new(
+            ErrorKind::Unavailable,
+            "choose",
+            "this installation has no backend",
+        );
     }
     // A refusal of the request says more than a backend that is not there or too weak.
     let telling = |error: &Error| match error.kind() {
@@ -122,8 +145,10 @@ fn none_can(request: &SandboxRequest, mut refusals: Vec<(&'static Descriptor, Er
         _ if error.field() == Some("isolation") => 1,
         _ => 2,
     };
-    let reasons: Vec<_> =
-        refusals.iter().map(|(descriptor, error)| format!("{}: {error}", descriptor.name)).collect();
+    let reasons: Vec<_> = refusals
+        .iter()
+        .map(|(descriptor, error)| format!("{}: {error}", descriptor.name))
+        .collect();
     let what = match request.isolation {
         Some(minimum) => format!("no backend of isolation {minimum} or better can do this"),
         None => "no backend here can do this".to_owned(),

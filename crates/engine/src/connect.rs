@@ -11,13 +11,20 @@ impl Engine {
     pub(crate) async fn connect(&self, descriptor: &'static Descriptor) -> Result<Arc<dyn Backend>> {
         let connected = || {
             let known = self.shared.connected.lock().expect("no holder panics");
-            known.iter().find(|backend| backend.descriptor().name == descriptor.name).cloned()
+            known
+                .iter()
+                .find(|backend| backend.descriptor().name == descriptor.name)
+                .cloned()
         };
         if let Some(backend) = connected() {
             return Ok(backend);
         }
         let backend = (descriptor.connect)(&self.shared.settings).await?;
-        self.shared.connected.lock().expect("no holder panics").push(backend.clone());
+        self.shared
+            .connected
+            .lock()
+            .expect("no holder panics")
+            .push(backend.clone());
         Ok(backend)
     }
 
@@ -28,11 +35,26 @@ impl Engine {
 
     pub(crate) fn descriptor(&self, name: &str) -> Result<&'static Descriptor> {
         let known = &self.shared.descriptors;
-        known.iter().find(|descriptor| descriptor.name == name).copied().ok_or_else(|| {
-            let names: Vec<_> = known.iter().map(|descriptor| descriptor.name).collect();
-            Error::new(ErrorKind::Unavailable, "connect", format!("there is no backend {name} in this installation"))
-                .hint(format!("available: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
+        known
+            .iter()
+            .find(|descriptor| descriptor.name == name)
+            .copied()
+            .ok_or_else(|| {
+                let names: Vec<_> = known.iter().map(|descriptor| descriptor.name).collect();
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "connect",
+                    format!("there is no backend {name} in this installation"),
+                )
+                .hint(format!(
+                    "available: {}",
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                ))
                 .with("field", "backend")
-        })
+            })
     }
 }

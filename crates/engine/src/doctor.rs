@@ -29,12 +29,21 @@ impl Engine {
         let mut findings = Vec::new();
         match store.list() {
             Ok(entries) => {
-                findings.extend(entries.into_iter().filter_map(|entry| entry.record.err()).map(|e| e.to_string()));
+                findings.extend(
+                    entries
+                        .into_iter()
+                        .filter_map(|entry| entry.record.err())
+                        .map(|e| e.to_string()),
+                );
             }
             Err(error) => findings.push(error.to_string()),
         }
         match store.debris() {
-            Ok(debris) => findings.extend(debris.iter().map(|debris| format!("{debris}: `agentkernel gc` removes it"))),
+            Ok(debris) => findings.extend(
+                debris
+                    .iter()
+                    .map(|debris| format!("{debris}: `agentkernel gc` removes it")),
+            ),
             Err(error) => findings.push(error.to_string()),
         }
         findings

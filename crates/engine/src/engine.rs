@@ -7,8 +7,8 @@ use std::{
 
 use agentkernel_backend::{Backend, Descriptor, Settings};
 use agentkernel_control::{
-    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, LogStream, Process, Result, Run,
-    RunRequest, SandboxInfo, SandboxRequest, Stats,
+    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, LogStream, Process, Result,
+    Run, RunRequest, SandboxInfo, SandboxRequest, Stats,
 };
 use agentkernel_store::{Paths, Store};
 use agentkernel_types::{ExecId, ExecSpec, GuestPath, SandboxName};
@@ -41,12 +41,26 @@ pub(crate) struct Shared {
 
 impl Engine {
     pub fn new(options: EngineOptions) -> Self {
-        let EngineOptions { paths, mut descriptors } = options;
+        let EngineOptions {
+            paths,
+            mut descriptors,
+        } = options;
         // Stable: the order of registration decides among equals.
         descriptors.sort_by_key(|descriptor| std::cmp::Reverse(descriptor.isolation));
-        let settings = Settings { runtime_dir: paths.runtime.clone(), cache_dir: paths.cache.clone() };
+        let settings = Settings {
+            runtime_dir: paths.runtime.clone(),
+            cache_dir: paths.cache.clone(),
+        };
         let (connected, store) = (Mutex::default(), OnceLock::new());
-        Self { shared: Arc::new(Shared { settings, descriptors, connected, paths, store }) }
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                descriptors,
+                connected,
+                paths,
+                store,
+            }),
+        }
     }
 
     /// Opened at the first need: an ephemeral run never looks at it.

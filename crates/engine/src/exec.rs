@@ -17,7 +17,11 @@ impl Engine {
             // Not running: start it, under the claim, so that many who come at once start it once.
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 drop(opened);
-                self.claim_and_start(&cx, name).await?.sandbox.exec(&cx, spec).await?
+                self.claim_and_start(&cx, name)
+                    .await?
+                    .sandbox
+                    .exec(&cx, spec)
+                    .await?
             }
             result => result?,
         };
@@ -69,7 +73,11 @@ impl Engine {
 fn latest(name: &SandboxName, detached: Vec<DetachedStatus>) -> Result<ExecId> {
     let latest = detached.into_iter().max_by_key(|status| status.started_at_ms);
     latest.map(|status| status.id).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "logs", format!("sandbox {name} has had no detached command"))
-            .hint(format!("start one: agentkernel exec --detach {name} CMD"))
+        Error::new(
+            ErrorKind::NotFound,
+            "logs",
+            format!("sandbox {name} has had no detached command"),
+        )
+        .hint(format!("start one: agentkernel exec --detach {name} CMD"))
     })
 }

@@ -28,18 +28,28 @@ pub(crate) fn gather(request: &SandboxRequest, command: Option<&Command>) -> Res
     }
     for mount in &request.mounts {
         let source = real(&request.project_dir.join(&mount.source), "mounts")?;
-        facts.mounts.push(Mount { source, ..mount.clone() });
+        facts.mounts.push(Mount {
+            source,
+            ..mount.clone()
+        });
     }
     if request.grants.mount_cwd {
         facts.project = Some(real(&request.project_dir, "mount_cwd")?);
     }
     if request.grants.mount_home {
         let home = request.home_dir.as_deref().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidSpec, "plan", "the home folder is to be mounted, but it is not known")
-                .hint("set HOME, or use --profile moderate")
-                .with("field", "mount_home")
+            Error::new(
+                ErrorKind::InvalidSpec,
+                "plan",
+                "the home folder is to be mounted, but it is not known",
+            )
+            .hint("set HOME, or use --profile moderate")
+            .with("field", "mount_home")
         })?;
-        facts.home = Some(policy::home_mount(&real(home, "mount_home")?, &request.credentials)?);
+        facts.home = Some(policy::home_mount(
+            &real(home, "mount_home")?,
+            &request.credentials,
+        )?);
     }
     Ok(facts)
 }

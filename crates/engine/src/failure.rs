@@ -20,6 +20,10 @@ pub(crate) fn not_found(name: &SandboxName) -> Error {
 
 /// The record is there, but what it speaks of is not.
 pub(crate) fn gone(name: &SandboxName) -> Error {
-    Error::new(ErrorKind::NotFound, "open", format!("sandbox {name} is gone: only its record is left"))
-        .hint(format!("agentkernel remove --force {name}"))
+    Error::new(
+        ErrorKind::NotFound,
+        "open",
+        format!("sandbox {name} is gone: only its record is left"),
+    )
+    .hint(format!("agentkernel remove --force {name}"))
 }

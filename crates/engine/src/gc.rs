@@ -11,9 +11,15 @@ use crate::{Engine, failure::from_store};
 
 impl Engine {
     pub(crate) async fn collect_garbage(&self, dry_run: bool) -> Result<GcReport> {
-        let mut report = GcReport { dry_run, ..GcReport::default() };
+        let mut report = GcReport {
+            dry_run,
+            ..GcReport::default()
+        };
         for debris in self.store()?.debris().map_err(from_store)? {
-            let leftover = Leftover { kind: kind_of(&debris).to_owned(), name: debris.path.display().to_string() };
+            let leftover = Leftover {
+                kind: kind_of(&debris).to_owned(),
+                name: debris.path.display().to_string(),
+            };
             if dry_run {
                 report.removed.push(leftover);
                 continue;
@@ -43,7 +49,10 @@ impl Engine {
             Ok(claim) if claim.record().phase != agentkernel_store::Phase::Ready => {
                 self.finish_removal(claim).await.map(|()| true)
             }
-            Ok(_) | Err(agentkernel_store::Error::Busy { .. } | agentkernel_store::Error::NotFound { .. }) => Ok(false),
+            Ok(_)
+            | Err(agentkernel_store::Error::Busy { .. } | agentkernel_store::Error::NotFound { .. }) => {
+                Ok(false)
+            }
             Err(error) => Err(from_store(error)),
         }
     }
@@ -53,7 +62,13 @@ impl Engine {
         let leftovers = match self.ownerless(backend, &[]).await {
             Ok(leftovers) => leftovers,
             Err(error) => {
-                report.failed.push((Leftover { kind: "backend".to_owned(), name }, error.to_string()));
+                report.failed.push((
+                    Leftover {
+                        kind: "backend".to_owned(),
+                        name,
+                    },
+                    error.to_string(),
+                ));
                 return;
             }
         };
@@ -71,7 +86,11 @@ impl Engine {
 
     /// What a backend has and no record speaks of. Asked twice: what was made between the look at the records and the
     /// look at the backend has a record by the second time.
-    pub(crate) async fn ownerless(&self, backend: &Arc<dyn Backend>, without: &[SandboxId]) -> Result<Vec<Leftover>> {
+    pub(crate) async fn ownerless(
+        &self,
+        backend: &Arc<dyn Backend>,
+        without: &[SandboxId],
+    ) -> Result<Vec<Leftover>> {
         let cx = Context::default();
         let mut found = backend.leftovers(&cx, &self.known_but(without)?).await?;
         if !found.is_empty() {
@@ -85,8 +104,10 @@ impl Engine {
     /// must not be taken for a leftover.
     fn known_but(&self, without: &[SandboxId]) -> Result<Vec<SandboxId>> {
         let entries = self.store()?.list().map_err(from_store)?;
-        let ids: Result<Vec<_>, _> =
-            entries.into_iter().map(|entry| entry.record.map(|record| record.spec.id)).collect();
+        let ids: Result<Vec<_>, _> = entries
+            .into_iter()
+            .map(|entry| entry.record.map(|record| record.spec.id))
+            .collect();
         let mut ids = ids.map_err(from_store)?;
         ids.retain(|id| !without.contains(id));
         Ok(ids)

@@ -16,16 +16,24 @@ pub(crate) struct Doomed {
 
 impl Doomed {
     pub(crate) fn new(sandbox: Arc<dyn Sandbox>, claim: Option<Claim>) -> Self {
-        Self { sandbox: Some(sandbox), claim }
+        Self {
+            sandbox: Some(sandbox),
+            claim,
+        }
     }
 
     pub(crate) fn sandbox(&self) -> &Arc<dyn Sandbox> {
-        self.sandbox.as_ref().expect("it is taken only by those who consume the guard")
+        self.sandbox
+            .as_ref()
+            .expect("it is taken only by those who consume the guard")
     }
 
     /// It is to stay.
     pub(crate) fn reprieve(mut self) -> (Arc<dyn Sandbox>, Option<Claim>) {
-        let sandbox = self.sandbox.take().expect("it is taken only by those who consume the guard");
+        let sandbox = self
+            .sandbox
+            .take()
+            .expect("it is taken only by those who consume the guard");
         (sandbox, self.claim.take())
     }
 
@@ -40,7 +48,9 @@ impl Doomed {
 
 impl Drop for Doomed {
     fn drop(&mut self) {
-        let Some(sandbox) = self.sandbox.take() else { return };
+        let Some(sandbox) = self.sandbox.take() else {
+            return;
+        };
         let claim = self.claim.take();
         // Without a runtime the process is about to end: what is left then is found as after a crash.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -28,10 +28,15 @@ pub(crate) fn fresh_exec_id() -> ExecId {
 }
 
 pub(crate) fn fresh_name() -> SandboxName {
-    format!("sandbox-{:06x}", random_bits() & 0xff_ffff).parse().expect("letters, a dash and digits are a name")
+    format!("sandbox-{:06x}", random_bits() & 0xff_ffff)
+        .parse()
+        .expect("letters, a dash and digits are a name")
 }
 
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }

@@ -23,18 +23,27 @@ pub(crate) async fn files(cx: &Context, sandbox: &Arc<dyn Sandbox>, files: &[Inj
         let source = file.source.clone();
         // Reading a disk may wait: not on the thread of the event loop.
         let reading = tokio::task::spawn_blocking(move || read(&source, &sender));
-        let make = MakeFile { mode: file.mode & 0o777, modified: None };
+        let make = MakeFile {
+            mode: file.mode & 0o777,
+            modified: None,
+        };
         facet.write(cx, &file.dest, make, content).await?;
-        reading.await.map_err(|error| Error::new(ErrorKind::Broken, "files", "the reader ended").because(error))?;
+        reading
+            .await
+            .map_err(|error| Error::new(ErrorKind::Broken, "files", "the reader ended").because(error))?;
     }
     Ok(())
 }
 
 /// The file facet, or its refusal by name.
 pub(crate) fn facet(sandbox: &Arc<dyn Sandbox>) -> Result<&dyn Files> {
-    sandbox
-        .files()
-        .ok_or_else(|| Error::unsupported("files", "files", "this backend cannot reach the files of a sandbox"))
+    sandbox.files().ok_or_else(|| {
+        Error::unsupported(
+            "files",
+            "files",
+            "this backend cannot reach the files of a sandbox",
+        )
+    })
 }
 
 fn read(source: &Path, sender: &mpsc::Sender<Result<Bytes>>) {
@@ -43,12 +52,20 @@ fn read(source: &Path, sender: &mpsc::Sender<Result<Bytes>>) {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::InvalidSpec,
         };
-        Error::new(kind, "files", format!("cannot read {}: {error}", source.display())).with("field", "files")
+        Error::new(
+            kind,
+            "files",
+            format!("cannot read {}: {error}", source.display()),
+        )
+        .with("field", "files")
     };
     let chunks = || -> std::io::Result<()> {
         // Not a pipe or a device: they would never end.
         if !source.metadata()?.is_file() {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file"));
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "it is not a file",
+            ));
         }
         let mut file = std::fs::File::open(source)?;
         loop {

@@ -38,12 +38,21 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn open_record(&self, cx: &Context, name: &SandboxName, record: Record) -> Result<Opened> {
+    pub(crate) async fn open_record(
+        &self,
+        cx: &Context,
+        name: &SandboxName,
+        record: Record,
+    ) -> Result<Opened> {
         let backend = self.connect_named(&record.backend).await?;
         let workspace = Workspace::Folder(self.store()?.workspace(name));
         let handle = SandboxHandle(record.handle.clone());
         let sandbox = backend.open(cx, &record.spec, &workspace, &handle).await?;
-        Ok(Opened { backend, sandbox, record })
+        Ok(Opened {
+            backend,
+            sandbox,
+            record,
+        })
     }
 
     /// The right to change a sandbox that is whole. One whose maker or remover has died is removed instead.
@@ -74,7 +83,10 @@ impl Engine {
     pub(crate) async fn finish_removal(&self, mut claim: Claim) -> Result<()> {
         let cx = Context::default();
         if claim.record().phase != Phase::Removing {
-            match claim.update(|record| record.phase = Phase::Removing).map_err(from_store) {
+            match claim
+                .update(|record| record.phase = Phase::Removing)
+                .map_err(from_store)
+            {
                 // On a full disk nothing can be written, and removing is the cure.
                 Err(error) if error.kind() == ErrorKind::Exhausted => {}
                 updated => updated?,
@@ -89,7 +101,11 @@ impl Engine {
                 backend.sweep(&cx, &leftover).await?;
             }
         } else {
-            self.open_record(&cx, &name, record).await?.sandbox.destroy(&cx).await?;
+            self.open_record(&cx, &name, record)
+                .await?
+                .sandbox
+                .destroy(&cx)
+                .await?;
         }
         claim.remove().map_err(from_store)
     }
@@ -110,7 +126,12 @@ impl Engine {
         self.start_claimed(cx, &mut claim, opened).await
     }
 
-    pub(crate) async fn start_claimed(&self, cx: &Context, claim: &mut Claim, mut opened: Opened) -> Result<Opened> {
+    pub(crate) async fn start_claimed(
+        &self,
+        cx: &Context,
+        claim: &mut Claim,
+        mut opened: Opened,
+    ) -> Result<Opened> {
         match opened.sandbox.state(cx).await? {
             SandboxState::Gone => return Err(gone(claim.name())),
             SandboxState::Running => {}
@@ -118,7 +139,9 @@ impl Engine {
         }
         let handle = opened.sandbox.handle().0;
         if handle != claim.record().handle {
-            claim.update(|record| record.handle = handle).map_err(from_store)?;
+            claim
+                .update(|record| record.handle = handle)
+                .map_err(from_store)?;
         }
         opened.record = claim.record().clone();
         Ok(opened)

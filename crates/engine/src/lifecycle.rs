@@ -36,9 +36,18 @@ impl Engine {
     }
 
     /// Intent first, then the sandbox. It runs and has its files, but is still removed when it is dropped.
-    pub(crate) async fn make_kept(&self, cx: &Context, request: &SandboxRequest, chosen: Chosen) -> Result<Doomed> {
+    pub(crate) async fn make_kept(
+        &self,
+        cx: &Context,
+        request: &SandboxRequest,
+        chosen: Chosen,
+    ) -> Result<Doomed> {
         let Chosen { backend, plan } = chosen;
-        let name = plan.spec.name.clone().expect("a kept sandbox was given a name before it was planned");
+        let name = plan
+            .spec
+            .name
+            .clone()
+            .expect("a kept sandbox was given a name before it was planned");
         let mut record = Record::new(plan.spec.clone(), backend.descriptor().name, identity::now());
         record.agent.clone_from(&request.agent);
         let claim = self.reserve(&name, record).await?;
@@ -98,8 +107,11 @@ impl Engine {
             let cx = Context::default();
             let opened = self.open_record(&cx, name, claim.record().clone()).await?;
             if opened.sandbox.state(&cx).await? == SandboxState::Running {
-                return Err(conflict("remove", format!("sandbox {name} is running"))
-                    .hint(format!("agentkernel stop {name}, or agentkernel remove --force {name}")));
+                return Err(
+                    conflict("remove", format!("sandbox {name} is running")).hint(format!(
+                        "agentkernel stop {name}, or agentkernel remove --force {name}"
+                    )),
+                );
             }
         }
         self.finish_removal(claim).await
@@ -119,7 +131,9 @@ impl Engine {
         let mut infos = Vec::new();
         for entry in self.store()?.list().map_err(from_store)? {
             // A record that cannot be used is told by `doctor`; what is not whole is no sandbox.
-            let Some(record) = entry.record.ok().filter(|record| record.phase == Phase::Ready) else { continue };
+            let Some(record) = entry.record.ok().filter(|record| record.phase == Phase::Ready) else {
+                continue;
+            };
             infos.push(self.describe(&cx, &entry.name, record).await);
         }
         Ok(infos)
@@ -132,13 +146,19 @@ impl Engine {
             opened.sandbox.state(cx).await
         };
         let state = state.await.unwrap_or(SandboxState::Gone);
-        let isolation = self.descriptor(&record.backend).map_or(agentkernel_types::Isolation::Remote, |d| d.isolation);
+        let isolation = self
+            .descriptor(&record.backend)
+            .map_or(agentkernel_types::Isolation::Remote, |d| d.isolation);
         info_of(record, isolation, state)
     }
 
     pub(crate) async fn inspect_kept(&self, name: &SandboxName) -> Result<SandboxInfo> {
         let cx = Context::default();
-        let record = self.store()?.read(name).map_err(from_store)?.ok_or_else(|| not_found(name))?;
+        let record = self
+            .store()?
+            .read(name)
+            .map_err(from_store)?
+            .ok_or_else(|| not_found(name))?;
         let opened = self.open_record(&cx, name, record).await?;
         let state = opened.sandbox.state(&cx).await?;
         let mut info = info(&opened, state);
@@ -151,7 +171,11 @@ impl Engine {
 }
 
 fn info(opened: &Opened, state: SandboxState) -> SandboxInfo {
-    info_of(opened.record.clone(), opened.backend.descriptor().isolation, state)
+    info_of(
+        opened.record.clone(),
+        opened.backend.descriptor().isolation,
+        state,
+    )
 }
 
 fn info_of(record: Record, isolation: agentkernel_types::Isolation, state: SandboxState) -> SandboxInfo {

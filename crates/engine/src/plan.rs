@@ -3,7 +3,8 @@
 use agentkernel_backend::{Capabilities, Error, Result};
 use agentkernel_control::{Choice, Notice, SandboxRequest};
 use agentkernel_types::{
-    EnvVar, ErrorKind, GuestPath, ImageRef, Lifetime, Mount, NetworkMode, Resources, RootAccess, SandboxId, SandboxSpec,
+    EnvVar, ErrorKind, GuestPath, ImageRef, Lifetime, Mount, NetworkMode, Resources, RootAccess, SandboxId,
+    SandboxSpec,
 };
 
 use crate::{facts::Facts, policy};
@@ -34,7 +35,11 @@ pub(crate) fn plan(
         lifetime,
         image,
         profile: request.profile,
-        root: if request.grants.read_only { RootAccess::ReadOnly } else { RootAccess::Writable },
+        root: if request.grants.read_only {
+            RootAccess::ReadOnly
+        } else {
+            RootAccess::Writable
+        },
         network,
         mounts,
         env: env(request, facts),
@@ -42,11 +47,19 @@ pub(crate) fn plan(
         user: request.user.clone(),
         resources: resources(request, has, &mut choices),
     };
-    Ok(Plan { spec, choices, notices })
+    Ok(Plan {
+        spec,
+        choices,
+        notices,
+    })
 }
 
 fn choice(what: &'static str, value: impl ToString, why: impl Into<String>) -> Choice {
-    Choice { what, value: value.to_string(), why: why.into() }
+    Choice {
+        what,
+        value: value.to_string(),
+        why: why.into(),
+    }
 }
 
 fn image(
@@ -59,13 +72,22 @@ fn image(
     if let Some(image) = &request.image {
         choices.push(choice("image", image, "asked for"));
         if matches!(image, ImageRef::Registry(_)) && !has.registry_images {
-            return Err(Error::unsupported("plan", "image", format!("the image {image} cannot be used yet on this backend"))
-                .hint("use the host's own programs: --image host"));
+            return Err(Error::unsupported(
+                "plan",
+                "image",
+                format!("the image {image} cannot be used yet on this backend"),
+            )
+            .hint("use the host's own programs: --image host"));
         }
         return Ok(image.clone());
     }
     let detected = facts.detected.as_ref().ok_or_else(|| {
-        Error::new(ErrorKind::InvalidSpec, "plan", "no image was given and none was looked for").with("field", "image")
+        Error::new(
+            ErrorKind::InvalidSpec,
+            "plan",
+            "no image was given and none was looked for",
+        )
+        .with("field", "image")
     })?;
     if let Some(runtime) = &detected.runtime {
         choices.push(choice("runtime", runtime, detected.why.clone()));
@@ -81,7 +103,10 @@ fn image(
     let why = format!("{} is not in the store", detected.image);
     choices.push(choice("image", ImageRef::Host, why.clone()));
     let message = format!("using the host's own programs (image host): {why}");
-    notices.push(Notice { code: "host_image", message });
+    notices.push(Notice {
+        code: "host_image",
+        message,
+    });
     Ok(ImageRef::Host)
 }
 
@@ -89,10 +114,15 @@ fn network(request: &SandboxRequest, choices: &mut Vec<Choice>) -> NetworkMode {
     let profile = request.profile;
     let (mode, why) = match (request.grants.network, request.network) {
         (_, Some(NetworkMode::None)) => (NetworkMode::None, "asked for".to_owned()),
-        (false, _) => (NetworkMode::None, format!("the profile {profile} as it is set grants no network")),
+        (false, _) => (
+            NetworkMode::None,
+            format!("the profile {profile} as it is set grants no network"),
+        ),
         (true, _) => (
             NetworkMode::Host,
-            format!("the profile {profile} as it is set grants a network, and the host's is the only one there is yet"),
+            format!(
+                "the profile {profile} as it is set grants a network, and the host's is the only one there is yet"
+            ),
         ),
     };
     choices.push(choice("network", mode, why));
@@ -108,7 +138,11 @@ fn mounts(
     let mut mounts = Vec::new();
     let mut workdir = request.workdir.clone();
     if let Some(home) = &facts.home {
-        choices.push(choice("mount", home.target.clone(), "the home folder, read-only, without credentials"));
+        choices.push(choice(
+            "mount",
+            home.target.clone(),
+            "the home folder, read-only, without credentials",
+        ));
         mounts.push(home.clone());
     }
     if let Some(project) = &facts.project {
@@ -126,7 +160,11 @@ fn mounts(
 
 /// A later variable wins: what passes from the caller, the home folder, what was asked for.
 fn env(request: &SandboxRequest, facts: &Facts) -> Vec<EnvVar> {
-    let mut env = if request.grants.pass_env { policy::passed_env(&request.caller_env) } else { Vec::new() };
+    let mut env = if request.grants.pass_env {
+        policy::passed_env(&request.caller_env)
+    } else {
+        Vec::new()
+    };
     if let Some(home) = &facts.home {
         env.extend(EnvVar::new("HOME", home.target.as_str()));
     } else {
@@ -143,13 +181,32 @@ fn resources(request: &SandboxRequest, has: &Capabilities, choices: &mut Vec<Cho
     let default = policy::default_limits(request.profile);
     let mut fill = |what: &'static str, given: bool, value: Option<String>, can: bool| {
         if let (false, Some(value)) = (given, value) {
-            let why = if can { "the default" } else { "the default, which this backend cannot keep on this host" };
+            let why = if can {
+                "the default"
+            } else {
+                "the default, which this backend cannot keep on this host"
+            };
             choices.push(choice(what, if can { value } else { "none".to_owned() }, why));
         }
     };
-    fill("cpus", asked.cpus.is_some(), default.cpus.map(|cpus| cpus.to_string()), has.limit_cpus);
-    fill("memory", asked.memory.is_some(), default.memory.map(|memory| memory.to_string()), has.limit_memory);
-    fill("pids", asked.pids.is_some(), default.pids.map(|pids| pids.to_string()), has.limit_pids);
+    fill(
+        "cpus",
+        asked.cpus.is_some(),
+        default.cpus.map(|cpus| cpus.to_string()),
+        has.limit_cpus,
+    );
+    fill(
+        "memory",
+        asked.memory.is_some(),
+        default.memory.map(|memory| memory.to_string()),
+        has.limit_memory,
+    );
+    fill(
+        "pids",
+        asked.pids.is_some(),
+        default.pids.map(|pids| pids.to_string()),
+        has.limit_pids,
+    );
     Resources {
         cpus: asked.cpus.or(default.cpus.filter(|_| has.limit_cpus)),
         memory: asked.memory.or(default.memory.filter(|_| has.limit_memory)),

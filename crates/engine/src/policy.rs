@@ -5,7 +5,9 @@ use std::path::Path;
 use agentkernel_backend::{Error, Result};
 use agentkernel_control::SandboxRequest;
 use agentkernel_detect::{Detection, FolderProject, Project, Runtime};
-use agentkernel_types::{Command, EnvVar, ErrorKind, GuestPath, ImageRef, Mount, ParseError, Profile, Resources};
+use agentkernel_types::{
+    Command, EnvVar, ErrorKind, GuestPath, ImageRef, Mount, ParseError, Profile, Resources,
+};
 
 /// What a command and a project ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,13 +19,26 @@ pub(crate) struct Detected {
 
 pub(crate) fn detect(request: &SandboxRequest, command: Option<&Command>) -> Result<Detected> {
     let runtime = request.runtime.as_deref().map(str::parse).transpose();
-    let runtime: Option<Runtime> = runtime.map_err(|error: ParseError| Error::from(error).with("field", "runtime"))?;
+    let runtime: Option<Runtime> =
+        runtime.map_err(|error: ParseError| Error::from(error).with("field", "runtime"))?;
     // A project that cannot be read speaks for nothing.
     let project = FolderProject::open(&request.project_dir).ok();
     let project = project.as_ref().map(|project| project as &dyn Project);
-    let Detection { image, runtime, reason, .. } =
-        agentkernel_detect::detect(&agentkernel_detect::Request { command, runtime, project });
-    Ok(Detected { image: image.parse()?, runtime: runtime.map(|runtime| runtime.to_string()), why: reason })
+    let Detection {
+        image,
+        runtime,
+        reason,
+        ..
+    } = agentkernel_detect::detect(&agentkernel_detect::Request {
+        command,
+        runtime,
+        project,
+    });
+    Ok(Detected {
+        image: image.parse()?,
+        runtime: runtime.map(|runtime| runtime.to_string()),
+        why: reason,
+    })
 }
 
 pub(crate) fn home_mount(home: &Path, _asked: &[String]) -> Result<Mount> {

@@ -17,11 +17,17 @@ const GRACE: Duration = Duration::from_secs(5);
 impl Engine {
     pub(crate) async fn run_command(&self, mut request: RunRequest) -> Result<Run> {
         let begin = Instant::now();
-        let lifetime = if request.keep { Lifetime::Kept } else { Lifetime::Ephemeral };
+        let lifetime = if request.keep {
+            Lifetime::Kept
+        } else {
+            Lifetime::Ephemeral
+        };
         if request.keep && request.sandbox.name.is_none() {
             request.sandbox.name = Some(identity::fresh_name());
         }
-        let chosen = self.choose(&request.sandbox, Some(&request.command), lifetime).await?;
+        let chosen = self
+            .choose(&request.sandbox, Some(&request.command), lifetime)
+            .await?;
         let limit = chosen.plan.spec.resources.timeout.map(|span| span.duration());
         let started = started(&chosen);
         let notices = chosen.plan.notices.clone();
@@ -29,9 +35,14 @@ impl Engine {
         let cx = Context::default();
         let doomed = match lifetime {
             Lifetime::Ephemeral => {
-                let sandbox = chosen.backend.create(&cx, &chosen.plan.spec, &Workspace::None).await?;
+                let sandbox = chosen
+                    .backend
+                    .create(&cx, &chosen.plan.spec, &Workspace::None)
+                    .await?;
                 let doomed = Doomed::new(sandbox, None);
-                doomed.sandbox().start(&cx).await?;
+                if let Err(error) = doomed.sandbox().start(&cx).await {
+                    return Err(after_destroying(doomed, error).await);
+                }
                 doomed
             }
             Lifetime::Kept => self.make_kept(&cx, &request.sandbox, chosen).await?,
@@ -41,8 +52,15 @@ impl Engine {
             Err(error) => return Err(after_destroying(doomed, error).await),
         };
         let (sender, events) = mpsc::channel(EVENTS);
-        let run = Run { events, input: process.sink() };
-        let relay = Relay { events: sender, sequence: 0, begin };
+        let run = Run {
+            events,
+            input: process.sink(),
+        };
+        let relay = Relay {
+            events: sender,
+            sequence: 0,
+            begin,
+        };
         let end = match lifetime {
             Lifetime::Ephemeral => End::Destroy(doomed),
             Lifetime::Kept => End::Stop(self.settle(doomed, &request.sandbox)?),
@@ -93,7 +111,11 @@ impl End {
     async fn reach(self) -> Result<()> {
         match self {
             Self::Destroy(doomed) => doomed.destroy().await,
-            Self::Stop(sandbox) => sandbox.stop(&Context::within(GRACE + Context::DEFAULT), GRACE).await,
+            Self::Stop(sandbox) => {
+                sandbox
+                    .stop(&Context::within(GRACE + Context::DEFAULT), GRACE)
+                    .await
+            }
         }
     }
 }
@@ -162,8 +184,13 @@ impl Relay {
 
     async fn finish(&mut self, exit: Result<Exit>, ended: Result<()>) -> Result<(), Left> {
         if let Err(error) = ended {
-            let message = format!("the sandbox could not be cleaned up: {error}; `agentkernel gc` tries again");
-            self.say(EventKind::Notice(Notice { code: "left_behind", message })).await?;
+            let message =
+                format!("the sandbox could not be cleaned up: {error}; `agentkernel gc` tries again");
+            self.say(EventKind::Notice(Notice {
+                code: "left_behind",
+                message,
+            }))
+            .await?;
         }
         match exit {
             Ok(exit) => {
@@ -175,7 +202,10 @@ impl Relay {
     }
 
     async fn say(&mut self, kind: EventKind) -> Result<(), Left> {
-        let event = Event { sequence: self.sequence + 1, kind };
+        let event = Event {
+            sequence: self.sequence + 1,
+            kind,
+        };
         self.events.send(Ok(event)).await.map_err(|_| Left)?;
         // Counted only now: an event that was cut off while waiting was never said.
         self.sequence += 1;

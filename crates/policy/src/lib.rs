@@ -14,6 +14,6 @@ mod plan;
 pub use credentials::{CREDENTIAL_STORES, CredentialStore, Credentials, FoundStore, find_stores};
 pub use denied::Denied;
 pub use env::{DroppedVar, PassedEnv, passed_env};
-pub use home::home_mount;
+pub use home::{HomeEntry, home_mount, home_mounts};
 pub use mounts::{HostFacts, SourceFacts, SourceKind, check_mount, order_mounts};
 pub use plan::{Decision, Overrides, Plan, default_limits, plan};

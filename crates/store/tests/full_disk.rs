@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{ErrorKind::StorageFull, Write},
     path::Path,
+    process::Command,
 };
 
 use agentkernel_store::{Phase, delete_tree};
@@ -20,10 +21,17 @@ use support::{child, name, record, store_in};
 #[test]
 fn trees_and_sandboxes_are_removed_from_a_full_disk() {
     let temp = tempfile::tempdir().unwrap();
-    let status = child("on_a_small_disk")
-        .env("STORE_TEST_BASE", temp.path())
-        .status()
-        .unwrap();
+    let mut command = child("on_a_small_disk");
+    if !rustix::process::geteuid().is_root() {
+        // A process with threads cannot make a user namespace for itself.
+        let mut wrapped = Command::new("unshare");
+        wrapped
+            .arg("--map-root-user")
+            .arg(command.get_program())
+            .args(command.get_args());
+        command = wrapped;
+    }
+    let status = command.env("STORE_TEST_BASE", temp.path()).status().unwrap();
     assert!(status.success());
 }
 
@@ -73,12 +81,8 @@ fn fill_bytes(path: &Path) {
 
 /// 256 KiB and 200 names, seen by this thread alone.
 fn mount_small_disk(place: &Path) {
-    let user = match rustix::process::geteuid().is_root() {
-        true => UnshareFlags::empty(),
-        false => UnshareFlags::NEWUSER,
-    };
     // SAFETY: file descriptors stay shared; only the mounts that this thread sees become its own.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS | user) }.unwrap();
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
     mount(
         "small",

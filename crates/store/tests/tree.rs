@@ -220,7 +220,7 @@ fn a_swapper_cannot_lead_the_removal_outside() {
 
 #[test]
 fn few_descriptors_are_enough() {
-    let temp = tempfile::tempdir().unwrap();
+    let temp = fast_folder();
     let status = child("with_few_descriptors")
         .env("STORE_TEST_BASE", temp.path())
         .status()

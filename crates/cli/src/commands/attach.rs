@@ -3,13 +3,13 @@
 use agentkernel_control::{Control, Error, Process};
 use agentkernel_types::{Command, ErrorKind, ExecSpec, SandboxName};
 
-use super::session::Session;
+use super::{Connect, session::Session};
 use crate::{args::AttachArgs, failure::Outcome, streams::Stdio};
 
 /// The better one first. The caller's own shell says nothing about what the sandbox has.
 const SHELLS: [&str; 2] = ["bash", "sh"];
 
-pub async fn attach(args: AttachArgs) -> Outcome {
+pub async fn attach(args: AttachArgs, connect: Connect) -> Outcome {
     let session = Session::open(Stdio::inherited(), &args.terminal, false, false)?;
     let mut spec = ExecSpec::new(Command::new(SHELLS.first().copied())?);
     spec.env = args.environment.resolve()?;
@@ -17,7 +17,7 @@ pub async fn attach(args: AttachArgs) -> Outcome {
     spec.workdir.clone_from(&args.workdir);
     spec.terminal = session.terminal_size();
     spec.stdin = session.stdin();
-    let process = shell(&*super::control()?, &args.name, &spec).await?;
+    let process = shell(&*connect()?, &args.name, &spec).await?;
     session.carry(process, None).await
 }
 

@@ -6,7 +6,7 @@ mod pipe;
 
 use agentkernel_types::{ErrorKind, GuestPath, SandboxName};
 
-use super::streaming;
+use super::{Connect, streaming};
 use crate::{
     args::{CopyArgs, CopyEnd},
     failure::{Failure, Outcome},
@@ -22,7 +22,7 @@ struct Inside {
     folder: bool,
 }
 
-pub async fn cp(args: CopyArgs) -> Outcome {
+pub async fn cp(args: CopyArgs, connect: Connect) -> Outcome {
     let source = CopyEnd::parse(&args.source)?;
     let destination = CopyEnd::parse(&args.destination)?;
     match (source, destination) {
@@ -43,11 +43,12 @@ pub async fn cp(args: CopyArgs) -> Outcome {
                     folder,
                 },
                 &to,
+                connect,
             )
             .await?;
         }
         (CopyEnd::Sandbox { name, path, .. }, CopyEnd::Stream) => {
-            let archive = super::control()?.copy_out(&name, &path).await?;
+            let archive = connect()?.copy_out(&name, &path).await?;
             streaming::copy(archive, Stdio::inherited().stdout).await?;
         }
         (
@@ -67,13 +68,12 @@ pub async fn cp(args: CopyArgs) -> Outcome {
                     content,
                     folder,
                 },
+                connect,
             )
             .await?;
         }
         (CopyEnd::Stream, CopyEnd::Sandbox { name, path, .. }) => {
-            super::control()?
-                .copy_in(&name, &path, streaming::from_stdin()?)
-                .await?;
+            connect()?.copy_in(&name, &path, streaming::from_stdin()?).await?;
         }
         (CopyEnd::Sandbox { .. }, CopyEnd::Sandbox { .. }) => {
             return Err(wrong("cp does not copy from one sandbox to another")

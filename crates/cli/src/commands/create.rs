@@ -1,8 +1,9 @@
 //! `agentkernel create`: a sandbox that stays.
 
+use super::Connect;
 use crate::{args::CreateArgs, failure::Outcome, render, settings};
 
-pub async fn create(args: CreateArgs) -> Outcome {
+pub async fn create(args: CreateArgs, connect: Connect) -> Outcome {
     let request = settings::sandbox(
         &args.isolation,
         &args.environment,
@@ -11,7 +12,7 @@ pub async fn create(args: CreateArgs) -> Outcome {
         true,
     )?;
     let image_was_named = request.image.is_some();
-    let info = super::control()?.create(request).await?;
+    let info = connect()?.create(request).await?;
     if !image_was_named && !args.quiet && !args.json {
         render::image_was_chosen(&info);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentkernel_types::{Command, ExecSpec, StdinMode, TimeSpan};
 use serde_json::json;
 
-use super::session::Session;
+use super::{Connect, session::Session};
 use crate::{
     args::ExecArgs,
     failure::{Failure, Outcome},
@@ -13,26 +13,26 @@ use crate::{
     streams::Stdio,
 };
 
-pub async fn exec(args: ExecArgs) -> Outcome {
+pub async fn exec(args: ExecArgs, connect: Connect) -> Outcome {
     if args.detach {
-        return detach(args).await;
+        return detach(args, connect).await;
     }
     let session = Session::open(Stdio::inherited(), &args.terminal, args.json, false)?;
     let mut spec = spec(&args)?;
     spec.env.splice(0..0, session.terminal_env());
     spec.terminal = session.terminal_size();
     spec.stdin = session.stdin();
-    let process = super::control()?.exec(&args.name, spec).await?;
+    let process = connect()?.exec(&args.name, spec).await?;
     session.carry(process, limit(args.timeout)).await
 }
 
 /// Prints the id under which the output is kept.
-async fn detach(args: ExecArgs) -> Outcome {
+async fn detach(args: ExecArgs, connect: Connect) -> Outcome {
     let spec = ExecSpec {
         stdin: StdinMode::Null,
         ..spec(&args)?
     };
-    let id = super::control()?.exec_detached(&args.name, spec).await?;
+    let id = connect()?.exec_detached(&args.name, spec).await?;
     match args.json {
         true => render::json(&json!({ "id": id, "sandbox": args.name }))?,
         false => render::text(id.as_str())?,

@@ -2,15 +2,15 @@
 
 use agentkernel_control::{Control, LogStream};
 
-use super::streaming;
+use super::{Connect, streaming};
 use crate::{
     args::LogsArgs,
     failure::{Failure, Outcome},
     streams::Stdio,
 };
 
-pub async fn logs(args: LogsArgs) -> Outcome {
-    let control = super::control()?;
+pub async fn logs(args: LogsArgs, connect: Connect) -> Outcome {
+    let control = connect()?;
     let stdio = Stdio::inherited();
     if args.stderr {
         copy(&*control, &args, LogStream::Stderr, stdio.stdout).await?;

@@ -3,7 +3,6 @@
 mod attach;
 mod completions;
 mod config;
-mod control;
 mod cp;
 mod create;
 mod doctor;
@@ -25,18 +24,23 @@ mod stop;
 mod streaming;
 mod version;
 
+use std::sync::Arc;
+
+use agentkernel_control::Control;
+
 use crate::{
     args::{TopCommand, Verb},
     failure::{Failure, Outcome},
 };
 
-use control::control;
+/// Who answers. Called at the first need: a command that asks nothing builds no engine.
+pub type Connect = fn() -> agentkernel_control::Result<Arc<dyn Control>>;
 
-pub fn dispatch(command: TopCommand) -> Outcome {
+pub fn dispatch(command: TopCommand, connect: Connect) -> Outcome {
     match command {
-        TopCommand::Verb(verb) | TopCommand::Sandbox(verb) => block_on(sandbox(verb)),
-        TopCommand::Doctor(args) => block_on(doctor::doctor(args)),
-        TopCommand::Setup(args) => block_on(setup::setup(args)),
+        TopCommand::Verb(verb) | TopCommand::Sandbox(verb) => block_on(sandbox(verb, connect)),
+        TopCommand::Doctor(args) => block_on(doctor::doctor(args, connect)),
+        TopCommand::Setup(args) => block_on(setup::setup(args, connect)),
         // Without a runtime: there is nothing to wait for.
         TopCommand::Config(args) => config::config(args),
         TopCommand::Completions(args) => completions::completions(args),
@@ -44,24 +48,24 @@ pub fn dispatch(command: TopCommand) -> Outcome {
     }
 }
 
-async fn sandbox(verb: Verb) -> Outcome {
+async fn sandbox(verb: Verb, connect: Connect) -> Outcome {
     match verb {
-        Verb::Run(args) => run::run(args).await,
-        Verb::Create(args) => create::create(args).await,
-        Verb::Start(args) => start::start(args).await,
-        Verb::Stop(args) => stop::stop(args).await,
-        Verb::Restart(args) => restart::restart(args).await,
-        Verb::Exec(args) => exec::exec(args).await,
-        Verb::Attach(args) => attach::attach(args).await,
-        Verb::List(args) => list::list(args).await,
-        Verb::Inspect(args) => inspect::inspect(args).await,
-        Verb::Logs(args) => logs::logs(args).await,
-        Verb::ExecList(args) => exec_list::exec_list(args).await,
-        Verb::ExecKill(args) => exec_kill::exec_kill(args).await,
-        Verb::Cp(args) => cp::cp(args).await,
-        Verb::Remove(args) => remove::remove(args).await,
-        Verb::Stats(args) => stats::stats(args).await,
-        Verb::Gc(args) => gc::gc(args).await,
+        Verb::Run(args) => run::run(args, connect).await,
+        Verb::Create(args) => create::create(args, connect).await,
+        Verb::Start(args) => start::start(args, connect).await,
+        Verb::Stop(args) => stop::stop(args, connect).await,
+        Verb::Restart(args) => restart::restart(args, connect).await,
+        Verb::Exec(args) => exec::exec(args, connect).await,
+        Verb::Attach(args) => attach::attach(args, connect).await,
+        Verb::List(args) => list::list(args, connect).await,
+        Verb::Inspect(args) => inspect::inspect(args, connect).await,
+        Verb::Logs(args) => logs::logs(args, connect).await,
+        Verb::ExecList(args) => exec_list::exec_list(args, connect).await,
+        Verb::ExecKill(args) => exec_kill::exec_kill(args, connect).await,
+        Verb::Cp(args) => cp::cp(args, connect).await,
+        Verb::Remove(args) => remove::remove(args, connect).await,
+        Verb::Stats(args) => stats::stats(args, connect).await,
+        Verb::Gc(args) => gc::gc(args, connect).await,
     }
 }
 

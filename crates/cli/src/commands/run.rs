@@ -3,7 +3,7 @@
 use agentkernel_control::{Control, RunRequest};
 use agentkernel_types::Command;
 
-use super::session::Session;
+use super::{Connect, session::Session};
 use crate::{
     args::RunArgs,
     failure::{Failure, Outcome},
@@ -11,11 +11,11 @@ use crate::{
     streams::Stdio,
 };
 
-pub async fn run(args: RunArgs) -> Outcome {
+pub async fn run(args: RunArgs, connect: Connect) -> Outcome {
     let session = Session::open(Stdio::inherited(), &args.terminal, args.json, args.quiet)?;
     let request = request(&args, &session)?;
     let session = session.announcing(request.keep && request.sandbox.name.is_none());
-    let control = super::control()?;
+    let control = connect()?;
     if args.explain {
         return explain(&*control, &request, args.json).await;
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use agentkernel_control::{Event, EventKind, Output};
-use agentkernel_types::ExitCause;
+use agentkernel_types::{Exit, ExitCause};
 
 use super::{json, safe};
 use crate::streams::{Direction, Endpoint, Stdio};
@@ -51,34 +51,43 @@ impl EventSink {
         match &event.kind {
             EventKind::Output(Output::Stdout(bytes)) => self.stdout.write_all(bytes).await,
             EventKind::Output(Output::Stderr(bytes)) => self.stderr.write_all(bytes).await,
-            EventKind::Notice(notice) => self.note(&notice.message).await,
-            EventKind::Finished { exit, .. } => match exit.cause {
-                Some(cause) => self.ended_because(cause).await,
-                None => Ok(()),
-            },
-            EventKind::Started { name: Some(name), .. } if self.announce => {
-                self.note(&format!("the sandbox stays as {name}")).await
+            EventKind::Notice(notice) => {
+                self.note(&notice.message).await;
+                Ok(())
             }
-            EventKind::Started { .. } | EventKind::Output(_) => Ok(()),
+            EventKind::Finished {
+                exit: Exit {
+                    cause: Some(cause), ..
+                },
+                ..
+            } => {
+                self.ended_because(*cause).await;
+                Ok(())
+            }
+            EventKind::Started { name: Some(name), .. } if self.announce => {
+                self.note(&format!("the sandbox stays as {name}")).await;
+                Ok(())
+            }
+            EventKind::Started { .. } | EventKind::Finished { .. } | EventKind::Output(_) => Ok(()),
         }
     }
 
     /// Says why the exit code is not the command's own doing. In JSON the event says it.
-    pub async fn ended_because(&mut self, cause: ExitCause) -> io::Result<()> {
+    pub async fn ended_because(&mut self, cause: ExitCause) {
         let reason = match cause {
             ExitCause::TimedOut => "the command was ended: its time was up",
             ExitCause::OutOfMemory => "the command was ended: the sandbox has used up its memory",
             ExitCause::SandboxStopped => "the command was ended: its sandbox has stopped",
             ExitCause::Cancelled => "the command was ended: it was cancelled",
         };
-        self.note(reason).await
+        self.note(reason).await;
     }
 
-    async fn note(&mut self, message: &str) -> io::Result<()> {
-        if self.quiet || self.json {
-            return Ok(());
+    /// A notice that nobody can read changes nothing.
+    async fn note(&mut self, message: &str) {
+        if !self.quiet && !self.json {
+            let line = format!("agentkernel: {}{}", safe(message), self.line_end);
+            let _ = self.stderr.write_all(line.as_bytes()).await;
         }
-        let line = format!("agentkernel: {}{}", safe(message), self.line_end);
-        self.stderr.write_all(line.as_bytes()).await
     }
 }

@@ -5,6 +5,7 @@
 
 mod drive;
 mod endpoint;
+mod forward;
 mod signals;
 mod source;
 

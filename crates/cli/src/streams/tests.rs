@@ -240,6 +240,24 @@ fn a_command_whose_time_is_up_is_killed_and_gives_124() {
 }
 
 #[test]
+fn a_command_that_reads_no_input_can_be_killed_though_the_way_to_it_is_full() {
+    let (caller, FarEnds { mut stdin, .. }) = caller();
+    let writer = thread::spawn(move || while stdin.write_all(&[0; 65536]).is_ok() {});
+    let code = carry(
+        caller,
+        false,
+        Some(Duration::from_millis(200)),
+        |(output, input)| async move {
+            // Takes nothing from the channel, as a backend without credit; sees that the caller has left.
+            output.closed().await;
+            drop(input);
+        },
+    );
+    assert_eq!(code.unwrap(), 124);
+    writer.join().unwrap();
+}
+
+#[test]
 fn an_error_in_the_middle_is_the_outcome() {
     let (caller, _far) = caller();
     let outcome = carry(caller, false, None, |(output, _input)| async move {

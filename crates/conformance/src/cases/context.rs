@@ -151,7 +151,25 @@ async fn the_environment_of_the_host_does_not_leak(scene: &Scene) -> Verdict {
     let text = scene.outcome(&sandbox, &Program::Environment).await?.text();
     // Names that every sandbox may set itself; a value of the host under any other name has leaked.
     let own = [
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "PWD", "SHLVL", "HOSTNAME", "_", "OLDPWD",
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "TERM",
+        "LANG",
+        "PWD",
+        "SHLVL",
+        "HOSTNAME",
+        "_",
+        "OLDPWD",
+        // Where a toolchain of the image lies.
+        "PYENV_ROOT",
+        "RUSTUP_HOME",
+        "ASDF_DATA_DIR",
+        "MISE_DATA_DIR",
+        "RBENV_ROOT",
+        "VOLTA_HOME",
     ];
     for (name, value) in std::env::vars() {
         let leaked = text.lines().any(|line| line == format!("{name}={value}"));
@@ -206,7 +224,7 @@ async fn a_missing_working_directory_is_refused(scene: &Scene) -> Verdict {
     exec.workdir = Some(path("/no/such/folder"));
     refused(
         sandbox.exec(&scene.cx, exec).await,
-        ErrorKind::NotFound,
+        ErrorKind::InvalidSpec,
         "a working directory that does not exist",
     )
 }

@@ -69,8 +69,16 @@ async fn log(
     Ok(read)
 }
 
+/// Detached commands outlive their callers, so they belong to sandboxes that do, where there are such.
+async fn running(scene: &Scene) -> Verdict<Arc<dyn Sandbox>> {
+    let kept = scene.backend().capabilities().kept;
+    scene
+        .start(&if kept { scene.kept() } else { scene.ephemeral() })
+        .await
+}
+
 async fn a_detached_command_goes_on_without_its_caller(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = detach(scene, &sandbox, 1, &Program::Sleep).await?;
     // Other commands come and go; the detached one does not care.
     for _ in 0..20 {
@@ -80,13 +88,13 @@ async fn a_detached_command_goes_on_without_its_caller(scene: &Scene) -> Verdict
 }
 
 async fn a_detached_command_keeps_its_exit(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = detach(scene, &sandbox, 0xabcd_ef01, &Program::Exit(43)).await?;
     equal(end(scene, &sandbox, &id).await?, Exit::code(43), "exit")
 }
 
 async fn a_detached_command_keeps_both_streams(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let program = Program::Say {
         stdout: "one".to_owned(),
         stderr: "other".to_owned(),
@@ -109,7 +117,7 @@ async fn a_detached_command_keeps_both_streams(scene: &Scene) -> Verdict {
 }
 
 async fn a_log_is_read_from_an_offset(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = detach(
         scene,
         &sandbox,
@@ -137,7 +145,7 @@ async fn a_log_is_read_from_an_offset(scene: &Scene) -> Verdict {
 }
 
 async fn a_followed_log_ends_with_the_command(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = detach(
         scene,
         &sandbox,
@@ -153,7 +161,7 @@ async fn a_followed_log_ends_with_the_command(scene: &Scene) -> Verdict {
 }
 
 async fn a_detached_command_is_killed(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = detach(scene, &sandbox, 5, &Program::Sleep).await?;
     sandbox.kill_detached(&scene.cx, &id).await?;
     let exit = end(scene, &sandbox, &id).await?;
@@ -164,7 +172,7 @@ async fn a_detached_command_is_killed(scene: &Scene) -> Verdict {
 }
 
 async fn several_detached_commands_are_listed(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     for number in 10..20 {
         detach(scene, &sandbox, number, &Program::Exit(number as u8)).await?;
     }
@@ -180,7 +188,7 @@ async fn several_detached_commands_are_listed(scene: &Scene) -> Verdict {
 }
 
 async fn an_unknown_detached_command_is_not_found(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let id = ExecId::from_random(0xdead);
     refused(
         sandbox.kill_detached(&scene.cx, &id).await,
@@ -194,7 +202,7 @@ async fn an_unknown_detached_command_is_not_found(scene: &Scene) -> Verdict {
 }
 
 async fn a_detached_command_that_does_not_exist_is_not_found(scene: &Scene) -> Verdict {
-    let sandbox = scene.running().await?;
+    let sandbox = running(scene).await?;
     let mut spec = scene.exec_spec(&Program::Exit(0));
     spec.command = agentkernel_types::Command::new(["no-such-command-here"]).expect("a valid command");
     spec.detach = Some(ExecId::from_random(6));

@@ -17,7 +17,11 @@ pub(super) struct Header {
 }
 
 pub(super) fn malformed(why: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::InvalidSpec, "copy", format!("the archive is malformed: {why}"))
+    Error::new(
+        ErrorKind::InvalidSpec,
+        "copy",
+        format!("the archive is malformed: {why}"),
+    )
 }
 
 impl Header {
@@ -26,7 +30,9 @@ impl Header {
         if block.iter().all(|&byte| byte == 0) {
             return Ok(None);
         }
-        let sum: u64 = (0..BLOCK).map(|at| u64::from(if (148..156).contains(&at) { b' ' } else { block[at] })).sum();
+        let sum: u64 = (0..BLOCK)
+            .map(|at| u64::from(if (148..156).contains(&at) { b' ' } else { block[at] }))
+            .sum();
         if number(&block[148..156])? != sum {
             return Err(malformed("the checksum of a header is wrong"));
         }

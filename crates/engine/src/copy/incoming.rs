@@ -21,7 +21,13 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn new(stream: ByteStream) -> Self {
-        Self { stream, chunk: Bytes::new(), left: 0, padding: 0, entries: 0 }
+        Self {
+            stream,
+            chunk: Bytes::new(),
+            left: 0,
+            padding: 0,
+            entries: 0,
+        }
     }
 
     /// The next entry with all its extensions; None at the end of the archive.
@@ -29,7 +35,9 @@ impl Incoming {
         let mut overrides = Overrides::default();
         loop {
             self.skip().await?;
-            let Some(mut header) = self.header().await? else { return Ok(None) };
+            let Some(mut header) = self.header().await? else {
+                return Ok(None);
+            };
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
                 return Err(malformed(format_args!("it has more than {MAX_ENTRIES} entries")));
@@ -43,7 +51,11 @@ impl Incoming {
                 _ => {
                     overrides.apply(&mut header);
                     // Only files have content; others may carry a size all the same.
-                    let size = if matches!(header.kind, b'0' | 0 | b'7') { header.size } else { 0 };
+                    let size = if matches!(header.kind, b'0' | 0 | b'7') {
+                        header.size
+                    } else {
+                        0
+                    };
                     self.begin(size)?;
                     return Ok(Some(header));
                 }
@@ -84,7 +96,11 @@ impl Incoming {
         while filled < BLOCK {
             if self.chunk.is_empty() && !self.receive().await? {
                 // Some writers leave out the zeros at the end.
-                return if filled == 0 { Ok(None) } else { Err(malformed("it ends in the middle of a header")) };
+                return if filled == 0 {
+                    Ok(None)
+                } else {
+                    Err(malformed("it ends in the middle of a header"))
+                };
             }
             let length = self.chunk.len().min(BLOCK - filled);
             self.chunk.copy_to_slice(&mut block[filled..filled + length]);

@@ -40,7 +40,12 @@ impl Engine {
         Ok(archive)
     }
 
-    pub(crate) async fn copy_into(&self, name: &SandboxName, path: &GuestPath, archive: ByteStream) -> Result<()> {
+    pub(crate) async fn copy_into(
+        &self,
+        name: &SandboxName,
+        path: &GuestPath,
+        archive: ByteStream,
+    ) -> Result<()> {
         let cx = copying();
         let sandbox = self.running(&cx, name).await?.sandbox;
         unpack::unpack(&cx, facet(&sandbox)?, path, archive).await

@@ -54,11 +54,18 @@ pub(super) async fn pack(
             }
         }
     }
-    archive.send(Ok(Bytes::from_static(&[0; 2 * BLOCK]))).await.map_err(left)
+    archive
+        .send(Ok(Bytes::from_static(&[0; 2 * BLOCK])))
+        .await
+        .map_err(left)
 }
 
 fn too_much(what: String) -> Error {
-    Error::new(ErrorKind::Exhausted, "copy", format!("too much to copy at once: {what}"))
+    Error::new(
+        ErrorKind::Exhausted,
+        "copy",
+        format!("too much to copy at once: {what}"),
+    )
 }
 
 /// One part of a path, or the sandbox lies.
@@ -104,7 +111,10 @@ async fn file(
 async fn send_padding(size: u64, archive: &Archive) -> Result<()> {
     let padding = (size.next_multiple_of(BLOCK as u64) - size) as usize;
     if padding > 0 {
-        archive.send(Ok(Bytes::from_static(&[0; BLOCK]).slice(..padding))).await.map_err(left)?;
+        archive
+            .send(Ok(Bytes::from_static(&[0; BLOCK]).slice(..padding)))
+            .await
+            .map_err(left)?;
     }
     Ok(())
 }
@@ -127,14 +137,28 @@ async fn send_header(name: &str, stat: &FileStat, kind: EntryType, archive: &Arc
         records.extend(pax::record("mtime", stat.modified.to_string().as_bytes()));
     }
     if !records.is_empty() {
-        let header = plain(b"extended", &[], EntryType::XHeader, 0o644, records.len() as u64, 0);
+        let header = plain(
+            b"extended",
+            &[],
+            EntryType::XHeader,
+            0o644,
+            records.len() as u64,
+            0,
+        );
         archive.send(Ok(header)).await.map_err(left)?;
         let length = records.len() as u64;
         archive.send(Ok(records.into())).await.map_err(left)?;
         send_padding(length, archive).await?;
     }
     // A set-id bit of the sandbox has no business on the host.
-    let header = plain(name.as_bytes(), &target, kind, stat.mode & 0o777, size.min(PLAIN_NUMBER), modified.min(PLAIN_NUMBER));
+    let header = plain(
+        name.as_bytes(),
+        &target,
+        kind,
+        stat.mode & 0o777,
+        size.min(PLAIN_NUMBER),
+        modified.min(PLAIN_NUMBER),
+    );
     archive.send(Ok(header)).await.map_err(left)
 }
 
@@ -144,7 +168,8 @@ fn plain(name: &[u8], target: &[u8], kind: EntryType, mode: u32, size: u64, modi
     {
         let bytes = header.as_mut_bytes();
         bytes[..name.len().min(PLAIN_NAME)].copy_from_slice(&name[..name.len().min(PLAIN_NAME)]);
-        bytes[157..157 + target.len().min(PLAIN_NAME)].copy_from_slice(&target[..target.len().min(PLAIN_NAME)]);
+        bytes[157..157 + target.len().min(PLAIN_NAME)]
+            .copy_from_slice(&target[..target.len().min(PLAIN_NAME)]);
     }
     header.set_entry_type(kind);
     header.set_mode(mode);

@@ -20,7 +20,11 @@ impl Overrides {
     pub(super) fn parse(&mut self, mut records: &[u8]) -> Result<()> {
         while !records.is_empty() && records[0] != 0 {
             let wrong = || malformed("an extended header cannot be read");
-            let space = records.iter().take(20).position(|&byte| byte == b' ').ok_or_else(wrong)?;
+            let space = records
+                .iter()
+                .take(20)
+                .position(|&byte| byte == b' ')
+                .ok_or_else(wrong)?;
             let length: usize = ascii(&records[..space]).ok_or_else(wrong)?;
             if length <= space + 1 || length > records.len() || records[length - 1] != b'\n' {
                 return Err(wrong());
@@ -43,7 +47,9 @@ impl Overrides {
                 self.modified = Some(ascii(whole).ok_or_else(|| malformed("a time is no number"))?);
             }
             // What would be a file full of holes cannot be read as a plain one.
-            key if key.starts_with(b"GNU.sparse.") => return Err(malformed("sparse files are not supported")),
+            key if key.starts_with(b"GNU.sparse.") => {
+                return Err(malformed("sparse files are not supported"));
+            }
             // Owners, comments, attributes: not ours to keep.
             _ => {}
         }
@@ -93,13 +99,26 @@ mod tests {
 
     #[test]
     fn a_malformed_record_is_refused() {
-        for text in ["x", "5", "9999 path=x\n", "3 \n", "-1 path=x\n", "0 path=x\n", "10 path=xyz", "8 pathx\n"] {
+        for text in [
+            "x",
+            "5",
+            "9999 path=x\n",
+            "3 \n",
+            "-1 path=x\n",
+            "0 path=x\n",
+            "10 path=xyz",
+            "8 pathx\n",
+        ] {
             assert!(Overrides::default().parse(text.as_bytes()).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn a_sparse_file_is_refused() {
-        assert!(Overrides::default().parse(&record("GNU.sparse.major", b"1")).is_err());
+        assert!(
+            Overrides::default()
+                .parse(&record("GNU.sparse.major", b"1"))
+                .is_err()
+        );
     }
 }

@@ -13,11 +13,22 @@ use super::{
     incoming::Incoming,
 };
 
-pub(super) async fn unpack(cx: &Context, files: &dyn Files, into: &GuestPath, archive: ByteStream) -> Result<()> {
+pub(super) async fn unpack(
+    cx: &Context,
+    files: &dyn Files,
+    into: &GuestPath,
+    archive: ByteStream,
+) -> Result<()> {
     if !into.is_root() {
         files.mkdir(cx, into, 0o755).await?;
     }
-    let mut unpacker = Unpacker { cx, files, into, archive: Incoming::new(archive), folders: HashSet::new() };
+    let mut unpacker = Unpacker {
+        cx,
+        files,
+        into,
+        archive: Incoming::new(archive),
+        folders: HashSet::new(),
+    };
     while let Some(header) = unpacker.archive.next().await? {
         unpacker.entry(header).await?;
     }
@@ -38,7 +49,11 @@ impl Unpacker<'_> {
         let path = self.place(&header.path)?;
         if path == *self.into {
             // `./` of the folder that was packed.
-            return if header.kind == b'5' { Ok(()) } else { Err(refused(&header, "its name is the folder itself")) };
+            return if header.kind == b'5' {
+                Ok(())
+            } else {
+                Err(refused(&header, "its name is the folder itself"))
+            };
         }
         self.parents(&header, &path).await?;
         match header.kind {
@@ -51,17 +66,26 @@ impl Unpacker<'_> {
             b'3' | b'4' => Err(refused(&header, "devices are not copied")),
             b'6' => Err(refused(&header, "pipes are not copied")),
             b'S' => Err(refused(&header, "sparse files are not supported")),
-            kind => Err(refused(&header, &format!("entries of type {:?} are not known", char::from(kind)))),
+            kind => Err(refused(
+                &header,
+                &format!("entries of type {:?} are not known", char::from(kind)),
+            )),
         }
     }
 
     /// As tar does it: an absolute name is taken as a relative one. `..` is refused.
     fn place(&self, name: &[u8]) -> Result<GuestPath> {
-        let text = std::str::from_utf8(name)
-            .map_err(|_| malformed(format_args!("the name {:?} is not UTF-8", String::from_utf8_lossy(name))))?;
+        let text = std::str::from_utf8(name).map_err(|_| {
+            malformed(format_args!(
+                "the name {:?} is not UTF-8",
+                String::from_utf8_lossy(name)
+            ))
+        })?;
         let path = self.into.join(text).map_err(malformed)?;
         if path.as_str().matches('/').count() > MAX_DEPTH {
-            return Err(malformed(format_args!("an entry lies more than {MAX_DEPTH} folders deep")));
+            return Err(malformed(format_args!(
+                "an entry lies more than {MAX_DEPTH} folders deep"
+            )));
         }
         Ok(path)
     }
@@ -81,7 +105,9 @@ impl Unpacker<'_> {
             match self.kind(&folder).await? {
                 Some(FileKind::Directory) => {}
                 None => self.files.mkdir(self.cx, &folder, 0o755).await?,
-                Some(FileKind::Symlink) => return Err(refused(header, &format!("{folder} on its way is a link"))),
+                Some(FileKind::Symlink) => {
+                    return Err(refused(header, &format!("{folder} on its way is a link")));
+                }
                 Some(_) => return Err(refused(header, &format!("{folder} on its way is not a folder"))),
             }
             self.folders.insert(folder);
@@ -139,7 +165,10 @@ impl Unpacker<'_> {
                 }
             }
         };
-        let make = MakeFile { mode: header.mode & 0o777, modified: Some(header.modified) };
+        let make = MakeFile {
+            mode: header.mode & 0o777,
+            modified: Some(header.modified),
+        };
         let (fed, written) = tokio::join!(feed, self.files.write(self.cx, path, make, content));
         fed.and(written)
     }
@@ -161,16 +190,28 @@ impl Unpacker<'_> {
         self.parents(header, &target).await?;
         let stat = match self.files.stat(self.cx, &target).await {
             Ok(stat) if stat.kind == FileKind::File => stat,
-            _ => return Err(refused(header, &format!("it is a hard link to {target}, which is no file"))),
+            _ => {
+                return Err(refused(
+                    header,
+                    &format!("it is a hard link to {target}, which is no file"),
+                ));
+            }
         };
         self.make_room(header, path, None).await?;
         let content = self.files.read(self.cx, &target).await?;
-        let make = MakeFile { mode: stat.mode & 0o777, modified: Some(stat.modified) };
+        let make = MakeFile {
+            mode: stat.mode & 0o777,
+            modified: Some(stat.modified),
+        };
         self.files.write(self.cx, path, make, content).await
     }
 }
 
 fn refused(header: &Header, why: &str) -> Error {
     let name = String::from_utf8_lossy(&header.path).into_owned();
-    Error::new(ErrorKind::InvalidSpec, "copy", format!("the archive's entry {name:?} is refused: {why}"))
+    Error::new(
+        ErrorKind::InvalidSpec,
+        "copy",
+        format!("the archive's entry {name:?} is refused: {why}"),
+    )
 }

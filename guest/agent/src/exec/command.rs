@@ -89,8 +89,11 @@ impl Command {
     }
 
     /// The descriptors to read from now, with their places.
+    ///
+    /// In a terminal the command may write before its leader has told of it: `Started` comes first.
     pub fn readable(&self) -> impl Iterator<Item = (usize, RawFd)> {
-        let sources = self.sources.iter().enumerate().filter(|_| self.credit > 0);
+        let open = self.credit > 0 && self.pid.is_some();
+        let sources = self.sources.iter().enumerate().filter(move |_| open);
         sources.filter_map(|(place, source)| source.as_ref().map(|source| (place, source.raw())))
     }
 

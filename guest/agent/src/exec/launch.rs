@@ -84,9 +84,21 @@ impl Launcher {
         }
         if !self.dispositions_are_default {
             self.dispositions_are_default = true;
+            // The kernel's own structure, all default. The C library would refuse the two signals that it keeps
+            // for itself, which whoever started the agent may have ignored as well.
+            let default = [0_u64; 4];
             for number in (1..=64).filter(|&number| number != libc::SIGPIPE) {
-                // SAFETY: only default actions; all signals are blocked here, so nothing changes for the agent.
-                unsafe { libc::signal(number, libc::SIG_DFL) };
+                // SAFETY: the structure is at least as large as the kernel's, and outlives the call; all signals are
+                // blocked here, so nothing changes for the agent.
+                unsafe {
+                    libc::syscall(
+                        libc::SYS_rt_sigaction,
+                        number,
+                        &raw const default,
+                        std::ptr::null::<u64>(),
+                        8_usize,
+                    )
+                };
             }
         }
     }

@@ -160,10 +160,6 @@ pub fn is_dead(pid: u32) -> bool {
     relation(pid).is_none_or(|(state, _)| state == 'Z')
 }
 
-pub fn state(pid: u32) -> Option<char> {
-    relation(pid).map(|(state, _)| state)
-}
-
 pub fn cx() -> Context {
     Context::within(Duration::from_secs(60))
 }

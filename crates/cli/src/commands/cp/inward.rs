@@ -12,14 +12,28 @@ use agentkernel_types::{ErrorKind, GuestPath};
 use tokio::sync::mpsc;
 
 use super::{Inside, joined, pipe::ChannelWriter, wrong};
-use crate::{archive, commands::streaming, failure::Failure, render};
+use crate::{
+    archive,
+    commands::{Connect, streaming},
+    failure::Failure,
+    render,
+};
 
-pub async fn from_host(from: &Path, to: &Inside) -> Result<(), Failure> {
+pub async fn from_host(from: &Path, to: &Inside, connect: Connect) -> Result<(), Failure> {
     let name = name_of(from)?;
     // Before anything is made in the sandbox.
-    from.symlink_metadata()
-        .map_err(|error| cannot_read(from, error))?;
-    let control = crate::commands::control()?;
+    let found = from
+        .symlink_metadata()
+        .map_err(|error| cannot_read(from, error))?
+        .file_type();
+    if !found.is_file() && !found.is_dir() && !found.is_symlink() {
+        return Err(wrong(&format!(
+            "cannot copy {}: it is no file, folder or link",
+            from.display()
+        ))
+        .into());
+    }
+    let control = connect()?;
     let (folder, name) = place(&*control, to, name).await?;
     let (sender, receiver) = mpsc::channel(streaming::DEPTH);
     let packing = tokio::task::spawn_blocking({

@@ -10,15 +10,14 @@ use std::{
 use super::{Inside, joined, pipe::ChannelReader, wrong};
 use crate::{
     archive::{self, Place},
+    commands::Connect,
     failure::Failure,
     render,
 };
 
-pub async fn to_host(from: &Inside, to: &Path) -> Result<(), Failure> {
+pub async fn to_host(from: &Inside, to: &Path, connect: Connect) -> Result<(), Failure> {
     let place = place(from, to)?;
-    let archive = crate::commands::control()?
-        .copy_out(&from.name, &from.path)
-        .await?;
+    let archive = connect()?.copy_out(&from.name, &from.path).await?;
     if from.content {
         fs::create_dir_all(to).map_err(|error| cannot_write(to, error))?;
     }
