@@ -83,7 +83,7 @@ pub(super) const GROUPS: &[Group] = &[
             SYS_execve SYS_execveat SYS_exit SYS_exit_group SYS_futex SYS_futex_requeue SYS_futex_wait SYS_futex_waitv
             SYS_futex_wake SYS_get_robust_list SYS_getcpu SYS_getpgid SYS_getpid SYS_getppid SYS_getpriority
             SYS_getrlimit SYS_getrusage SYS_getsid SYS_gettid SYS_ioprio_get SYS_ioprio_set SYS_pidfd_open SYS_prctl
-            SYS_prlimit64 SYS_process_mrelease SYS_restart_syscall SYS_rseq SYS_sched_get_priority_max
+            SYS_process_mrelease SYS_restart_syscall SYS_rseq SYS_sched_get_priority_max
             SYS_sched_get_priority_min SYS_sched_getaffinity SYS_sched_getattr SYS_sched_getparam
             SYS_sched_getscheduler SYS_sched_rr_get_interval SYS_sched_setaffinity SYS_sched_setattr
             SYS_sched_setparam SYS_sched_setscheduler SYS_sched_yield SYS_set_robust_list SYS_set_tid_address

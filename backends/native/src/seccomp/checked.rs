@@ -207,6 +207,16 @@ static PERSONALITY: Arguments = Arguments {
     otherwise: Refuse(libc::EPERM),
 };
 
+static PRLIMIT: Arguments = Arguments {
+    summary: "one's own limits, and asking for those of others",
+    clauses: &[
+        when(&[Condition::equals(0, 0)], Allow),
+        // Without new limits. A pointer has two words.
+        when(&[Condition::equals(2, 0), Condition::high_word_is_zero(2)], Allow),
+    ],
+    otherwise: Refuse(libc::EPERM),
+};
+
 /// Files without a device behind them. A device node needs a capability that nobody has; only the node 0:0,
 /// which an overlay takes for a deleted file, does not.
 macro_rules! nodes_without_a_device {
@@ -283,6 +293,11 @@ pub(super) const GROUPS: &[Group] = &[
         &IOCTL,
         "types into, or takes over, a terminal",
         calls! { SYS_ioctl },
+    ),
+    checked(
+        &PRLIMIT,
+        "the first process has the same user, and must not be starved of descriptors",
+        calls! { SYS_prlimit64 },
     ),
     checked(
         &PERSONALITY,

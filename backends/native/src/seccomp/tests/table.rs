@@ -188,6 +188,17 @@ fn only_the_families_that_programs_need_become_sockets() {
 }
 
 #[test]
+fn limits_of_other_processes_can_be_read_only() {
+    let prlimit = |pid: u64, new: u64| judged(libc::SYS_prlimit64 as u32, [pid, 7, new, 0, 0, 0]);
+    assert_eq!(prlimit(0, 0x7fff_0000_1000), ALLOW);
+    assert_eq!(prlimit(1, 0), ALLOW);
+    assert_eq!(prlimit(1, 0x7fff_0000_1000), refused(libc::EPERM));
+    // Either word of a pointer makes it one.
+    assert_eq!(prlimit(1, 0x7fff_0000_0000), refused(libc::EPERM));
+    assert_eq!(prlimit(1 << 32, 0x1000), ALLOW, "the kernel reads pid 0");
+}
+
+#[test]
 fn what_stands_in_the_high_word_of_an_integer_changes_nothing() {
     let high = 0xdead_beef_0000_0000u64;
     for command in [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCCONS, 0x5423] {
