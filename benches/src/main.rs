@@ -15,7 +15,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a harness reports to its terminal")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a harness reports to its terminal"
+)]
 fn main() -> Result<ExitCode> {
     let arguments = match arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,

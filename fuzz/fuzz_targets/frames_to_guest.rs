@@ -9,7 +9,7 @@ fuzz_target!(|input: &[u8]| {
     for piece in input.chunks(7) {
         decoder.push(piece);
         loop {
-            match decoder.next::<ToGuest>() {
+            match decoder.decode::<ToGuest>() {
                 Ok(None) => break,
                 Err(_) => return,
                 Ok(Some((stream, message))) => {
@@ -17,7 +17,7 @@ fuzz_target!(|input: &[u8]| {
                     encode(stream, &message, &mut bytes).expect("what was decoded is within the limits");
                     let mut again = Decoder::new();
                     again.push(&bytes);
-                    assert_eq!(again.next::<ToGuest>(), Ok(Some((stream, message))));
+                    assert_eq!(again.decode::<ToGuest>(), Ok(Some((stream, message))));
                 }
             }
         }

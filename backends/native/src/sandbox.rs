@@ -211,7 +211,9 @@ impl Shared {
         let connection = self.connection("stop").await.ok();
         let mut live = self.live.lock().await;
         let process = self.process(&live);
-        if let Some(connection) = connection.filter(|_| !grace.is_zero()) {
+        // Without its process's identity (its starter was killed before it could be stored) only the agent can end it.
+        let must_ask = process.is_none() || !grace.is_zero();
+        if let Some(connection) = connection.filter(|_| must_ask) {
             // A hostile sandbox may not answer: the deadline decides.
             let _ = tokio::time::timeout(grace + AFTER_GRACE, connection.shutdown(cx, grace)).await;
         }
@@ -388,7 +390,16 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn kill_detached(&self, cx: &Context, id: &ExecId) -> Result<()> {
-        self.shared.connection("kill").await?.kill_detached(cx, id).await
+        let killed = self.shared.connection("kill").await?.kill_detached(cx, id).await;
+        killed.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::new(
+                ErrorKind::NotFound,
+                "kill",
+                format!("no detached command {id} runs in this sandbox"),
+            )
+            .hint("list them with `agentkernel exec-list NAME`"),
+            _ => error,
+        })
     }
 
     async fn stats(&self, cx: &Context) -> Result<Stats> {

@@ -121,7 +121,6 @@ pub(crate) fn start(
         // What cannot be removed now is found by `gc`.
         let _ = group.as_ref().map(Group::remove);
     })?;
-    drop(connections);
     Ok(Started {
         launched,
         plan,

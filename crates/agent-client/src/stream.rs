@@ -49,6 +49,8 @@ pub struct Stream {
     pub window: Window,
     /// Nobody waits any more: what still comes is thrown away, until the agent ends the stream.
     pub is_cancelled: bool,
+    /// A shutdown of the sandbox has begun: an exit is its doing.
+    pub is_stopping: bool,
 }
 
 pub enum Kind {
@@ -141,6 +143,7 @@ impl Stream {
             kind,
             window,
             is_cancelled: false,
+            is_stopping: false,
         }
     }
 

@@ -17,7 +17,9 @@ impl Context {
     pub const DEFAULT: Duration = Duration::from_secs(60);
 
     pub fn within(limit: Duration) -> Self {
-        Self { deadline: Instant::now() + limit }
+        Self {
+            deadline: Instant::now() + limit,
+        }
     }
 
     pub fn deadline(&self) -> Instant {
@@ -36,9 +38,11 @@ impl Context {
     ) -> Result<T> {
         match tokio::time::timeout_at(self.deadline.into(), work).await {
             Ok(result) => result,
-            Err(_) => {
-                Err(Error::new(ErrorKind::TimedOut, operation, format!("{operation} did not finish in time")))
-            }
+            Err(_) => Err(Error::new(
+                ErrorKind::TimedOut,
+                operation,
+                format!("{operation} did not finish in time"),
+            )),
         }
     }
 }

@@ -20,7 +20,14 @@ pub struct Error {
 
 impl Error {
     pub fn new(kind: ErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, operation, message: message.into(), hint: None, context: Vec::new(), source: None }
+        Self {
+            kind,
+            operation,
+            message: message.into(),
+            hint: None,
+            context: Vec::new(),
+            source: None,
+        }
     }
 
     /// A request that this backend cannot honour: `field` is its name in the specification.
@@ -66,7 +73,10 @@ impl Error {
     }
 
     pub fn field(&self) -> Option<&str> {
-        self.context.iter().find(|(key, _)| *key == "field").map(|(_, value)| value.as_str())
+        self.context
+            .iter()
+            .find(|(key, _)| *key == "field")
+            .map(|(_, value)| value.as_str())
     }
 }
 

@@ -47,7 +47,14 @@ impl Process {
     pub fn channel() -> (Self, mpsc::Sender<Result<Output>>, mpsc::Receiver<Input>) {
         let (output_sender, output) = mpsc::channel(Self::CHANNEL_DEPTH);
         let (input, input_receiver) = mpsc::channel(Self::CHANNEL_DEPTH);
-        (Self { output, input: ProcessSink(input) }, output_sender, input_receiver)
+        (
+            Self {
+                output,
+                input: ProcessSink(input),
+            },
+            output_sender,
+            input_receiver,
+        )
     }
 
     /// The next item; None after `Exit`. An error is the end, too.
@@ -74,7 +81,11 @@ impl Process {
                 Output::Exit(exit) => return Ok((stdout, stderr, exit)),
             }
         }
-        Err(Error::new(ErrorKind::Broken, "exec", "the stream of the command ended without its exit"))
+        Err(Error::new(
+            ErrorKind::Broken,
+            "exec",
+            "the stream of the command ended without its exit",
+        ))
     }
 }
 

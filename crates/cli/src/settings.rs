@@ -195,3 +195,63 @@ impl From<ConfigError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Arguments, RunArgs, TopCommand, Verb};
+
+    fn run(line: &str) -> RunArgs {
+        let words = ["agentkernel", "run"].into_iter().chain(line.split(' '));
+        match Arguments::try_parse_from(words).unwrap().command {
+            TopCommand::Verb(Verb::Run(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_ways_to_say_no_network_are_one() {
+        for line in ["--no-network x", "--network none x"] {
+            assert_eq!(
+                overrides(&run(line).isolation, None).network,
+                Some(NetworkMode::None)
+            );
+        }
+        assert_eq!(overrides(&run("x").isolation, None).network, None);
+    }
+
+    #[test]
+    fn every_limit_goes_to_its_own_place() {
+        let flags = run("-C 2 -m 64m --pids 9 --disk 1g --timeout 3s x");
+        let resources = overrides(&flags.isolation, None).resources;
+        assert_eq!(resources.cpus.unwrap().millis(), 2000);
+        assert_eq!(resources.memory.unwrap().bytes(), 64 << 20);
+        assert_eq!(resources.pids, Some(9));
+        assert_eq!(resources.disk.unwrap().bytes(), 1 << 30);
+        assert_eq!(resources.timeout.unwrap().to_string(), "3s");
+    }
+
+    #[test]
+    fn a_relative_mount_begins_in_the_current_folder() {
+        let mounts = run("-v a/b:/x -v ./c:/y:ro -v /d:/z x").isolation.mounts;
+        let sources: Vec<_> = mounts
+            .iter()
+            .map(|mount| absolute(mount, Path::new("/here")).source)
+            .collect();
+        assert_eq!(sources, ["/here/a/b", "/here/./c", "/d"].map(PathBuf::from));
+        assert!(absolute(&mounts[1], Path::new("/here")).read_only);
+    }
+
+    #[test]
+    fn a_project_folder_must_be_one() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path(), Path::new("/nowhere/at/all")] {
+            let Err(Failure::Error(error)) = canonical_folder(path) else {
+                panic!("{}", path.display())
+            };
+            assert!(error.message().contains(path.to_str().unwrap()));
+        }
+    }
+}

@@ -74,7 +74,9 @@ impl Program {
     pub const PATTERN: &'static [u8] = b"0123456789abcde\n";
 
     pub fn pattern(bytes: usize) -> Vec<u8> {
-        Self::PATTERN.iter().copied().cycle().take(bytes).collect()
+        let mut pattern = Self::PATTERN.repeat(bytes.div_ceil(Self::PATTERN.len()));
+        pattern.truncate(bytes);
+        pattern
     }
 
     /// For a POSIX shell with coreutils.

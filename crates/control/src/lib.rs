@@ -11,7 +11,8 @@ mod request;
 use std::time::Duration;
 
 pub use agentkernel_backend::{
-    DetachedStatus, Error, FileStat, Leftover, LogStream, Output, Process, ProcessSink, Result, SandboxState, Stats,
+    DetachedStatus, Error, FileStat, Leftover, LogStream, Output, Process, ProcessSink, Result, SandboxState,
+    Stats,
 };
 use agentkernel_types::{ExecId, ExecSpec, GuestPath, SandboxName};
 use async_trait::async_trait;

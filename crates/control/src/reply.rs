@@ -58,8 +58,21 @@ pub struct BackendReport {
 
 impl BackendReport {
     pub fn new(name: &'static str, summary: &'static str, isolation: Isolation, probe: Probe) -> Self {
-        let Probe { usable, reason, remedy, capabilities } = probe;
-        Self { name, summary, isolation, usable, reason, remedy, capabilities }
+        let Probe {
+            usable,
+            reason,
+            remedy,
+            capabilities,
+        } = probe;
+        Self {
+            name,
+            summary,
+            isolation,
+            usable,
+            reason,
+            remedy,
+            capabilities,
+        }
     }
 }
 

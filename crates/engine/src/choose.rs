@@ -26,7 +26,7 @@ impl Engine {
         command: Option<&Command>,
         lifetime: Lifetime,
     ) -> Result<Chosen> {
-        let facts = facts::gather(request, command)?;
+        let facts = facts::gather(request, command, self.own_folders())?;
         if let Some(name) = &request.backend {
             return self.named(name.as_str(), request, &facts, lifetime).await;
         }

@@ -1,6 +1,7 @@
 //! The engine itself: its options, and the inner API as one line a use case.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
@@ -61,6 +62,16 @@ impl Engine {
                 store,
             }),
         }
+    }
+
+    pub(crate) fn own_folders(&self) -> [&Path; 4] {
+        let Paths {
+            data,
+            cache,
+            runtime,
+            config,
+        } = &self.shared.paths;
+        [data, cache, runtime, config]
     }
 
     /// Opened at the first need: an ephemeral run never looks at it.

@@ -1,6 +1,7 @@
 //! Errors of the parts below, as errors of the inner API: kind and hint are kept.
 
 use agentkernel_backend::Error;
+use agentkernel_policy::Denied;
 use agentkernel_types::{ErrorKind, SandboxName};
 
 pub(crate) fn from_store(error: agentkernel_store::Error) -> Error {
@@ -26,4 +27,13 @@ pub(crate) fn gone(name: &SandboxName) -> Error {
         format!("sandbox {name} is gone: only its record is left"),
     )
     .hint(format!("agentkernel remove --force {name}"))
+}
+
+/// `field`: what of the request it is about.
+pub(crate) fn from_policy(field: &'static str) -> impl Fn(Denied) -> Error {
+    move |denied| {
+        Error::new(denied.kind, "plan", denied.to_string())
+            .hint(denied.way_out)
+            .with("field", field)
+    }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agentkernel_backend::{Context, Result, Sandbox};
-use agentkernel_store::{Claim, Phase};
+use agentkernel_store::{Claim, Phase, Record};
 
 /// Long enough for any healthy backend; nobody waits for it.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -11,14 +11,14 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Dropping it destroys the sandbox in the background; then the claim is let go, which removes its half-made record.
 pub(crate) struct Doomed {
     sandbox: Option<Arc<dyn Sandbox>>,
-    claim: Option<Claim>,
+    claim: Option<Box<Claim>>,
 }
 
 impl Doomed {
     pub(crate) fn new(sandbox: Arc<dyn Sandbox>, claim: Option<Claim>) -> Self {
         Self {
             sandbox: Some(sandbox),
-            claim,
+            claim: claim.map(Box::new),
         }
     }
 
@@ -28,8 +28,13 @@ impl Doomed {
             .expect("it is taken only by those who consume the guard")
     }
 
+    /// None for an ephemeral one.
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.claim.as_ref().map(|claim| claim.record())
+    }
+
     /// It is to stay.
-    pub(crate) fn reprieve(mut self) -> (Arc<dyn Sandbox>, Option<Claim>) {
+    pub(crate) fn reprieve(mut self) -> (Arc<dyn Sandbox>, Option<Box<Claim>>) {
         let sandbox = self
             .sandbox
             .take()
@@ -56,15 +61,15 @@ impl Drop for Doomed {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let destroyed = sandbox.destroy(&Context::within(LIMIT)).await;
-                match (destroyed, claim) {
-                    (Ok(()), claim) => drop(claim),
+                let Some(mut claim) = claim else { return };
+                // If the store fails as well, the next command finds an unfinished sandbox.
+                let _ = match (destroyed, claim.record().phase) {
+                    // Letting it go removes it.
+                    (Ok(()), Phase::Creating) => Ok(()),
+                    (Ok(()), _) => claim.remove(),
                     // The record must stay as long as there is something that it speaks of.
-                    (Err(_), Some(mut claim)) => {
-                        // If even that fails, the next command finds a half-made sandbox.
-                        let _ = claim.update(|record| record.phase = Phase::Removing);
-                    }
-                    (Err(_), None) => {}
-                }
+                    (Err(_), _) => claim.update(|record| record.phase = Phase::Removing),
+                };
             });
         }
     }

@@ -18,7 +18,6 @@ mod inject;
 mod kept;
 mod lifecycle;
 mod plan;
-mod policy;
 mod run;
 mod timeout;
 

@@ -10,7 +10,7 @@ use agentkernel_types::{ErrorKind, Lifetime, SandboxName};
 use crate::{
     Engine,
     choose::Chosen,
-    failure::{from_store, not_found},
+    failure::from_store,
     guard::Doomed,
     identity, inject,
     kept::{Opened, conflict},
@@ -23,13 +23,14 @@ impl Engine {
         let chosen = self.choose(&request, None, Lifetime::Kept).await?;
         let (backend, spec) = (chosen.backend.descriptor(), chosen.plan.spec.clone());
         let doomed = self.make_kept(&Context::default(), &request, chosen).await?;
+        let created_at = doomed.record().map_or(0, |record| record.created_at);
         self.settle(doomed, &request)?;
         Ok(SandboxInfo {
             spec,
             backend: backend.name.to_owned(),
             isolation: backend.isolation,
             state: SandboxState::Running,
-            created_at: identity::now(),
+            created_at,
             agent: request.agent,
             detached: Vec::new(),
         })
@@ -77,7 +78,7 @@ impl Engine {
         match written {
             Ok(()) => Ok(sandbox),
             Err(error) => {
-                drop(Doomed::new(sandbox, Some(claim)));
+                drop(Doomed::new(sandbox, Some(*claim)));
                 Err(from_store(error))
             }
         }
@@ -154,12 +155,7 @@ impl Engine {
 
     pub(crate) async fn inspect_kept(&self, name: &SandboxName) -> Result<SandboxInfo> {
         let cx = Context::default();
-        let record = self
-            .store()?
-            .read(name)
-            .map_err(from_store)?
-            .ok_or_else(|| not_found(name))?;
-        let opened = self.open_record(&cx, name, record).await?;
+        let opened = self.open(&cx, name).await?;
         let state = opened.sandbox.state(&cx).await?;
         let mut info = info(&opened, state);
         if opened.backend.capabilities().detached_exec && state != SandboxState::Gone {

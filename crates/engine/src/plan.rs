@@ -7,7 +7,7 @@ use agentkernel_types::{
     SandboxSpec,
 };
 
-use crate::{facts::Facts, policy};
+use crate::{facts::Facts, failure::from_policy};
 
 /// What is to be made, and why like this.
 #[derive(Clone, Debug)]
@@ -129,47 +129,51 @@ fn network(request: &SandboxRequest, choices: &mut Vec<Choice>) -> NetworkMode {
     mode
 }
 
-/// The home folder first, as the project may lie in it, then what was asked for by name.
+/// Parents before what lies beneath them. What was asked for by name takes the place of a piece of the home folder.
 fn mounts(
     request: &SandboxRequest,
     facts: &Facts,
     choices: &mut Vec<Choice>,
 ) -> Result<(Vec<Mount>, Option<GuestPath>)> {
     let mut mounts = Vec::new();
-    let mut workdir = request.workdir.clone();
+    for (mount, source) in &facts.mounts {
+        agentkernel_policy::check_mount(mount, source, &facts.host, &facts.credentials)
+            .map_err(from_policy("mounts"))?;
+        let access = if mount.read_only { "read-only" } else { "writable" };
+        choices.push(choice(
+            "mount",
+            &mount.target,
+            format!("{}, {access}", mount.source.display()),
+        ));
+        mounts.push(mount.clone());
+    }
     if let Some(home) = &facts.home {
         choices.push(choice(
             "mount",
-            home.target.clone(),
+            home.path.display(),
             "the home folder, read-only, without credentials",
         ));
-        mounts.push(home.clone());
+        let taken = |piece: &&Mount| !facts.mounts.iter().any(|(mount, _)| mount.target == piece.target);
+        mounts.extend(home.mounts.iter().filter(taken).cloned());
     }
-    if let Some(project) = &facts.project {
-        let target = policy::guest_path(project, "mount_cwd")?;
-        choices.push(choice("mount", &target, "the project folder, writable"));
-        workdir.get_or_insert_with(|| target.clone());
-        mounts.push(Mount::new(project, target, false));
+    let mut workdir = request.workdir.clone();
+    if let (None, true, Some((project, _))) = (&workdir, request.grants.mount_cwd, facts.mounts.first()) {
+        workdir = Some(project.target.clone());
     }
-    mounts.extend(facts.mounts.iter().cloned());
-    for mount in &mounts {
-        policy::check_mount(mount)?;
-    }
-    Ok((mounts, workdir))
+    Ok((
+        agentkernel_policy::order_mounts(mounts).map_err(from_policy("mounts"))?,
+        workdir,
+    ))
 }
 
 /// A later variable wins: what passes from the caller, the home folder, what was asked for.
 fn env(request: &SandboxRequest, facts: &Facts) -> Vec<EnvVar> {
-    let mut env = if request.grants.pass_env {
-        policy::passed_env(&request.caller_env)
-    } else {
-        Vec::new()
+    let mut env = match request.grants.pass_env {
+        true => agentkernel_policy::passed_env(&request.caller_env, facts.home.is_some()).kept,
+        false => Vec::new(),
     };
-    if let Some(home) = &facts.home {
-        env.extend(EnvVar::new("HOME", home.target.as_str()));
-    } else {
-        // It would name a folder that is not there.
-        env.retain(|variable| variable.name() != "HOME");
+    if let Some(home) = facts.home.as_ref().and_then(|home| home.path.to_str()) {
+        env.extend(EnvVar::new("HOME", home));
     }
     env.extend(request.env.iter().cloned());
     env
@@ -178,7 +182,7 @@ fn env(request: &SandboxRequest, facts: &Facts) -> Vec<EnvVar> {
 /// What was asked for must be kept or refused; the defaults hold where the backend can keep them.
 fn resources(request: &SandboxRequest, has: &Capabilities, choices: &mut Vec<Choice>) -> Resources {
     let asked = request.resources;
-    let default = policy::default_limits(request.profile);
+    let default = agentkernel_policy::default_limits(request.profile);
     let mut fill = |what: &'static str, given: bool, value: Option<String>, can: bool| {
         if let (false, Some(value)) = (given, value) {
             let why = if can {

@@ -108,12 +108,12 @@ enum End {
 }
 
 impl End {
-    async fn reach(self) -> Result<()> {
+    async fn reach(self, grace: Duration) -> Result<()> {
         match self {
             Self::Destroy(doomed) => doomed.destroy().await,
             Self::Stop(sandbox) => {
                 sandbox
-                    .stop(&Context::within(GRACE + Context::DEFAULT), GRACE)
+                    .stop(&Context::within(grace + Context::DEFAULT), grace)
                     .await
             }
         }
@@ -152,7 +152,9 @@ impl Relay {
             () = watched.closed() => Err(Left),
         };
         drop(process);
-        let ended = end.reach().await;
+        // At the end of its time it is killed; otherwise what else runs in it may end in peace.
+        let timed_out = matches!(&told, Ok(Ok(exit)) if *exit == TIMED_OUT);
+        let ended = end.reach(if timed_out { Duration::ZERO } else { GRACE }).await;
         let Ok(exit) = told else { return };
         // Whoever asked may go at any time now: nothing is left to be done.
         let _ = self.finish(exit, ended).await;

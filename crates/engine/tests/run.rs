@@ -212,6 +212,39 @@ async fn a_kept_run_stays_stopped_under_its_name() {
 }
 
 #[tokio::test]
+async fn a_dropped_run_that_is_kept_stays_and_its_command_does_not() {
+    let stage = Stage::new();
+    let mut request = stage.run(&["parent"]);
+    request.keep = true;
+    request.sandbox.name = Some(name("mine"));
+    drop(stage.engine.run(request).await.expect("it starts"));
+    let id = stage.world.sandboxes().remove(0);
+    eventually("the command is gone", || stage.world.processes(&id) == 0).await;
+    assert_eq!(
+        stage
+            .engine
+            .inspect(&name("mine"))
+            .await
+            .expect("it is kept")
+            .spec
+            .id,
+        id
+    );
+}
+
+#[tokio::test]
+async fn a_kept_run_that_has_run_out_of_time_is_stopped() {
+    let stage = Stage::new();
+    let mut request = stage.run(&["sleep"]);
+    request.keep = true;
+    request.sandbox.name = Some(name("mine"));
+    request.sandbox.resources.timeout = "20ms".parse().ok();
+    assert_eq!(outcome(stage.engine.run(request).await).await.1.exit_code(), 124);
+    let info = stage.engine.inspect(&name("mine")).await.expect("it is kept");
+    assert_eq!(info.state, agentkernel_control::SandboxState::Stopped);
+}
+
+#[tokio::test]
 async fn a_kept_run_without_a_name_gets_one() {
     let stage = Stage::new();
     let mut request = stage.run(&["true"]);
@@ -369,7 +402,7 @@ async fn a_network_that_was_not_granted_cannot_be_asked_for() {
     assert_eq!(outcome(stage.engine.run(request).await).await.0, "lo\n");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_runs_at_once_end_each_with_its_own_code() {
     let stage = Stage::new();
     let runs = (0..100u8).map(|code| {

@@ -151,7 +151,7 @@ impl Decoder {
     }
 
     /// The next whole message and its stream, None until more bytes have come.
-    pub fn next<M: DeserializeOwned>(&mut self) -> Result<Option<(u32, M)>, FrameError> {
+    pub fn decode<M: DeserializeOwned>(&mut self) -> Result<Option<(u32, M)>, FrameError> {
         let Some(length) = self.checked_length()? else {
             return Ok(None);
         };

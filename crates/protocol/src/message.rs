@@ -84,6 +84,8 @@ pub enum ToHost {
     Stats(StatsReport),
     Detached(#[serde(deserialize_with = "bounded::entries")] Vec<String>),
     Pong,
+    /// On stream 0 of every connection: a shutdown has begun. Commands that end from here on were ended by it.
+    Stopping,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
 //! Frames from peers that may be anything.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use agentkernel_protocol::{
     Boot, ByteBuf, Decoder, DirectoryEntry, EntryKind, ExecRequest, ExitReport, FailureKind, FileRequest,
@@ -111,7 +112,7 @@ fn decode<M: DeserializeOwned>(bytes: &[u8], piece: usize) -> Result<Vec<(u32, M
             space[..length].copy_from_slice(&rest[..length]);
             decoder.advance(length);
             rest = &rest[length..];
-            while let Some(message) = decoder.next()? {
+            while let Some(message) = decoder.decode()? {
                 messages.push(message);
             }
         }
@@ -217,7 +218,7 @@ fn lengths_outside_the_limits_are_refused_before_the_bytes_come() {
     ] {
         let mut decoder = Decoder::new();
         decoder.push(&length.to_le_bytes());
-        assert_eq!(decoder.next::<ToGuest>(), Err(error));
+        assert_eq!(decoder.decode::<ToGuest>(), Err(error));
         assert!(decoder.space().len() <= 1 << 16, "memory was taken for {length}");
     }
 }

@@ -47,10 +47,14 @@ impl EnvVar {
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, ParseError> {
         let (name, value) = (name.into(), value.into());
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(ParseError::new(format!("invalid environment variable name {name:?}")));
+            return Err(ParseError::new(format!(
+                "invalid environment variable name {name:?}"
+            )));
         }
         if value.contains('\0') {
-            return Err(ParseError::new(format!("the environment variable {name} has a NUL character")));
+            return Err(ParseError::new(format!(
+                "the environment variable {name} has a NUL character"
+            )));
         }
         Ok(Self { name, value })
     }
@@ -132,7 +136,9 @@ impl FromStr for ExecId {
         if text.len() == 8 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new(format!("invalid exec id {text:?}: an id has 8 hexadecimal digits")))
+        Err(ParseError::new(format!(
+            "invalid exec id {text:?}: an id has 8 hexadecimal digits"
+        )))
     }
 }
 
@@ -173,6 +179,13 @@ pub struct ExecSpec {
 
 impl ExecSpec {
     pub fn new(command: Command) -> Self {
-        Self { command, env: Vec::new(), workdir: None, terminal: None, stdin: StdinMode::Null, detach: None }
+        Self {
+            command,
+            env: Vec::new(),
+            workdir: None,
+            terminal: None,
+            stdin: StdinMode::Null,
+            detach: None,
+        }
     }
 }

@@ -37,15 +37,24 @@ impl Exit {
     pub const SUCCESS: Self = Self::code(0);
 
     pub const fn code(code: u8) -> Self {
-        Self { status: ExitStatus::Code(code), cause: None }
+        Self {
+            status: ExitStatus::Code(code),
+            cause: None,
+        }
     }
 
     pub const fn signal(signal: u8) -> Self {
-        Self { status: ExitStatus::Signal(signal), cause: None }
+        Self {
+            status: ExitStatus::Signal(signal),
+            cause: None,
+        }
     }
 
     pub const fn with_cause(self, cause: ExitCause) -> Self {
-        Self { status: self.status, cause: Some(cause) }
+        Self {
+            status: self.status,
+            cause: Some(cause),
+        }
     }
 
     /// The exit code for a shell: the command's own, 128+n for a signal, 124 for a timeout.

@@ -32,9 +32,12 @@ impl FromStr for ImageRef {
         if text == "host" {
             return Ok(Self::Host);
         }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@' | '+');
+        let allowed =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@' | '+');
         let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let path = text.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+        let path = text
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..");
         if starts && path && text.len() <= 512 && text.chars().all(allowed) {
             return Ok(Self::Registry(text.to_owned()));
         }

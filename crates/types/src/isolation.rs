@@ -24,7 +24,13 @@ pub enum Isolation {
 }
 
 impl Isolation {
-    pub const ALL: [Self; 5] = [Self::Remote, Self::Container, Self::UserKernel, Self::WasmVm, Self::Vm];
+    pub const ALL: [Self; 5] = [
+        Self::Remote,
+        Self::Container,
+        Self::UserKernel,
+        Self::WasmVm,
+        Self::Vm,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,10 +53,13 @@ impl FromStr for Isolation {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::ALL.into_iter().find(|grade| grade.as_str() == text).ok_or_else(|| {
-            ParseError::new(format!(
-                "unknown isolation grade {text:?}: use remote, container, user-kernel, wasm+vm or vm"
-            ))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|grade| grade.as_str() == text)
+            .ok_or_else(|| {
+                ParseError::new(format!(
+                    "unknown isolation grade {text:?}: use remote, container, user-kernel, wasm+vm or vm"
+                ))
+            })
     }
 }

@@ -20,12 +20,21 @@ pub struct Mount {
 
 impl Mount {
     pub fn new(source: impl Into<PathBuf>, target: GuestPath, read_only: bool) -> Self {
-        Self { source: source.into(), target, read_only, masked: Vec::new() }
+        Self {
+            source: source.into(),
+            target,
+            read_only,
+            masked: Vec::new(),
+        }
     }
 
     /// Parses `SRC:DST`, `SRC:DST:ro` or `SRC:DST:rw`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let wrong = |why: &str| ParseError::new(format!("invalid mount {text:?}: {why}; write SRC:DST or SRC:DST:ro"));
+        let wrong = |why: &str| {
+            ParseError::new(format!(
+                "invalid mount {text:?}: {why}; write SRC:DST or SRC:DST:ro"
+            ))
+        };
         let (pair, read_only) = match text.rsplit_once(':') {
             Some((pair, "ro")) => (pair, true),
             Some((pair, "rw")) => (pair, false),

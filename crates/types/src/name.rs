@@ -32,7 +32,9 @@ impl FromStr for SandboxName {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-        let rest = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        let rest = text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
         if first && rest && text.len() <= Self::MAX_LENGTH {
             return Ok(Self(text.to_owned()));
         }
@@ -59,7 +61,9 @@ impl FromStr for SandboxId {
         if digits && text.len() == Self::LENGTH {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new(format!("invalid sandbox id {text:?}: an id has 12 hexadecimal digits")))
+        Err(ParseError::new(format!(
+            "invalid sandbox id {text:?}: an id has 12 hexadecimal digits"
+        )))
     }
 }
 
@@ -67,11 +71,15 @@ impl FromStr for BackendName {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let valid = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let valid = text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if valid && !text.is_empty() && text.len() <= 32 {
             return Ok(Self(text.to_owned()));
         }
-        Err(ParseError::new(format!("invalid backend name {text:?}: use lower-case letters, digits and '-'")))
+        Err(ParseError::new(format!(
+            "invalid backend name {text:?}: use lower-case letters, digits and '-'"
+        )))
     }
 }
 

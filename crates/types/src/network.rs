@@ -38,7 +38,9 @@ impl FromStr for NetworkMode {
         match text {
             "none" => Ok(Self::None),
             "host" => Ok(Self::Host),
-            other => Err(ParseError::new(format!("unknown network mode {other:?}: use none or host"))),
+            other => Err(ParseError::new(format!(
+                "unknown network mode {other:?}: use none or host"
+            ))),
         }
     }
 }

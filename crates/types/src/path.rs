@@ -43,7 +43,11 @@ impl GuestPath {
             return None;
         }
         let cut = self.0.rfind('/').unwrap_or(0);
-        Some(Self(if cut == 0 { "/".to_owned() } else { self.0[..cut].to_owned() }))
+        Some(Self(if cut == 0 {
+            "/".to_owned()
+        } else {
+            self.0[..cut].to_owned()
+        }))
     }
 
     /// Appends `relative`, refusing one that climbs out (`..`).
@@ -62,7 +66,11 @@ impl FromStr for GuestPath {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let wrong = |why: &str| Err(ParseError::new(format!("invalid path {text:?} in the sandbox: {why}")));
+        let wrong = |why: &str| {
+            Err(ParseError::new(format!(
+                "invalid path {text:?} in the sandbox: {why}"
+            )))
+        };
         if !text.starts_with('/') {
             return wrong("it must be absolute");
         }

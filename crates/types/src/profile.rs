@@ -79,8 +79,13 @@ impl FromStr for Profile {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        Self::ALL.into_iter().find(|profile| profile.as_str() == text).ok_or_else(|| {
-            ParseError::new(format!("unknown profile {text:?}: use permissive, moderate or restrictive"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.as_str() == text)
+            .ok_or_else(|| {
+                ParseError::new(format!(
+                    "unknown profile {text:?}: use permissive, moderate or restrictive"
+                ))
+            })
     }
 }

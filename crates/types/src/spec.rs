@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName, UserSpec};
+use crate::{
+    EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName, UserSpec,
+};
 
 /// Every field is honoured or refused by name; none is a hint.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

@@ -30,7 +30,9 @@ impl FromStr for ByteSize {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let wrong = || {
-            ParseError::new(format!("invalid size {text:?}: write bytes or a number with k, m, g or t, as in 512m"))
+            ParseError::new(format!(
+                "invalid size {text:?}: write bytes or a number with k, m, g or t, as in 512m"
+            ))
         };
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
@@ -42,7 +44,10 @@ impl FromStr for ByteSize {
             "t" | "tb" | "tib" => 40,
             _ => return Err(wrong()),
         };
-        let bytes = number.checked_mul(1 << shift).filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
+        let bytes = number
+            .checked_mul(1 << shift)
+            .filter(|&bytes| bytes > 0)
+            .ok_or_else(wrong)?;
         Ok(Self(bytes))
     }
 }
@@ -50,7 +55,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (shift, unit) in [(40, "t"), (30, "g"), (20, "m"), (10, "k")] {
-            if self.0 != 0 && self.0 % (1 << shift) == 0 {
+            if self.0 != 0 && self.0.is_multiple_of(1 << shift) {
                 return write!(f, "{}{unit}", self.0 >> shift);
             }
         }
@@ -72,7 +77,10 @@ impl Cpus {
         if (10..=1_024_000).contains(&millis) {
             return Ok(Self(millis));
         }
-        Err(ParseError::new(format!("invalid number of processors {}: use 0.01 to 1024", f64::from(millis) / 1e3)))
+        Err(ParseError::new(format!(
+            "invalid number of processors {}: use 0.01 to 1024",
+            f64::from(millis) / 1e3
+        )))
     }
 }
 
@@ -80,7 +88,11 @@ impl FromStr for Cpus {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let wrong = || ParseError::new(format!("invalid number of processors {text:?}: use 0.01 to 1024, as in 1.5"));
+        let wrong = || {
+            ParseError::new(format!(
+                "invalid number of processors {text:?}: use 0.01 to 1024, as in 1.5"
+            ))
+        };
         if !text.chars().all(|c| c.is_ascii_digit() || c == '.') {
             return Err(wrong());
         }
@@ -114,8 +126,11 @@ impl FromStr for TimeSpan {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let wrong =
-            || ParseError::new(format!("invalid time span {text:?}: write a number with ms, s, m, h or d, as in 30s"));
+        let wrong = || {
+            ParseError::new(format!(
+                "invalid time span {text:?}: write a number with ms, s, m, h or d, as in 30s"
+            ))
+        };
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
         let factor = match &text[digits..] {
@@ -127,7 +142,10 @@ impl FromStr for TimeSpan {
             _ => return Err(wrong()),
         };
         // A year is longer than any run; the bound keeps deadlines representable.
-        let millis = number.checked_mul(factor).filter(|ms| (1..=31_536_000_000).contains(ms)).ok_or_else(wrong)?;
+        let millis = number
+            .checked_mul(factor)
+            .filter(|ms| (1..=31_536_000_000).contains(ms))
+            .ok_or_else(wrong)?;
         Ok(Self(Duration::from_millis(millis)))
     }
 }
@@ -135,7 +153,11 @@ impl FromStr for TimeSpan {
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        if millis % 1000 == 0 { write!(f, "{}s", millis / 1000) } else { write!(f, "{millis}ms") }
+        if millis.is_multiple_of(1000) {
+            write!(f, "{}s", millis / 1000)
+        } else {
+            write!(f, "{millis}ms")
+        }
     }
 }
 

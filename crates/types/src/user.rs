@@ -29,7 +29,9 @@ impl FromStr for UserSpec {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let part = |name: &str| {
-            let valid = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            let valid = name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
             // Linux takes ids up to 2^32 - 2; a container's own range here is 16 bits wide.
             let number_fits = !name.chars().all(|c| c.is_ascii_digit()) || name.parse::<u16>().is_ok();
             valid && number_fits && !name.is_empty() && name.len() <= 64 && !name.starts_with('-')
@@ -39,7 +41,10 @@ impl FromStr for UserSpec {
             None => (text, None),
         };
         if part(user) && group.is_none_or(part) {
-            return Ok(Self { user: user.to_owned(), group: group.map(str::to_owned) });
+            return Ok(Self {
+                user: user.to_owned(),
+                group: group.map(str::to_owned),
+            });
         }
         Err(ParseError::new(format!(
             "invalid user {text:?}: write a name or a number up to 65535, with an optional :GROUP"

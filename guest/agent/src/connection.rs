@@ -44,7 +44,7 @@ pub enum Phase {
 }
 
 pub enum Stream {
-    Command(Command),
+    Command(Box<Command>),
     File(FileOperation),
 }
 
@@ -131,7 +131,7 @@ impl Connection {
             if self.is_stalled {
                 return Ok(());
             }
-            let served = match self.decoder.next::<ToGuest>() {
+            let served = match self.decoder.decode::<ToGuest>() {
                 Ok(None) => return Ok(()),
                 Ok(Some((stream, message))) => requests::serve(self, sandbox, stream, message),
                 Err(error) => Err(requests::Violation(error.to_string())),

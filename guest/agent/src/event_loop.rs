@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agentkernel_protocol::{CONNECTION, FailureKind, MAX_CONNECTIONS};
+use agentkernel_protocol::{CONNECTION, FailureKind, MAX_CONNECTIONS, ToHost};
 use poll::{PollSet, Token};
 use rustix::{
     io::Errno,
@@ -138,7 +138,11 @@ impl Agent {
             Token::Signals => self.reap(),
             Token::Listener => self.accept(),
             // Writing is done for all at the end of each turn.
-            Token::Connection(number) if events & !libc::POLLOUT != 0 => return self.receive(number),
+            Token::Connection(number) if events & !libc::POLLOUT != 0 => {
+                let flow = self.receive(number);
+                self.announce_shutdown();
+                return flow;
+            }
             Token::Connection(_) => {}
             Token::Output(number, stream, place) => self.with_connection(number, |connection| {
                 connection.with_command(stream, |command, outbox| command.pump(place, stream, outbox));
@@ -288,6 +292,15 @@ impl Agent {
         for number in lost {
             if self.lose(number).is_break() {
                 self.sandbox.is_orphaned = true;
+            }
+        }
+    }
+
+    /// Before any end that it causes is told: whoever waits for a command learns why it ended.
+    fn announce_shutdown(&mut self) {
+        if self.sandbox.shutdown.is_some() && !std::mem::replace(&mut self.sandbox.is_announced, true) {
+            for connection in self.connections.values_mut() {
+                connection.outbox.push(CONNECTION, &ToHost::Stopping);
             }
         }
     }

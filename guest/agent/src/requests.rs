@@ -161,7 +161,9 @@ fn exec(
             .outbox
             .push(stream, &ToHost::Started { pid: pid as u32 });
     }
-    connection.streams.insert(stream, Stream::Command(command));
+    connection
+        .streams
+        .insert(stream, Stream::Command(Box::new(command)));
     Ok(())
 }
 

@@ -27,6 +27,8 @@ pub struct Sandbox {
     pub launcher: Launcher,
     pub detached: Vec<Detached>,
     pub shutdown: Option<Shutdown>,
+    /// Every connection knows of the shutdown.
+    pub is_announced: bool,
     /// The owner to whom this sandbox is tied has gone.
     pub is_orphaned: bool,
     /// For bytes on their way from a pipe into a log; empty until the first.
@@ -52,6 +54,7 @@ impl Sandbox {
             launcher: Launcher::default(),
             detached: Vec::new(),
             shutdown: None,
+            is_announced: false,
             is_orphaned: false,
             scratch: Vec::new(),
         }

@@ -43,7 +43,8 @@ fn a_resize_reaches_the_command() {
 #[test]
 fn what_is_typed_is_echoed_once_and_read() {
     let home = Home::new();
-    let mut terminal = run(&home, "read line; echo \"[$line]\"");
+    let mut terminal = run(&home, "echo ready; read line; echo \"[$line]\"");
+    terminal.expect("ready");
     terminal.send("typed\r");
     terminal.expect("[typed]");
     assert!(terminal.wait().success());
@@ -69,7 +70,8 @@ fn control_c_interrupts_the_command_only() {
 #[test]
 fn control_d_ends_the_input() {
     let home = Home::new();
-    let mut terminal = run(&home, "cat; echo end");
+    let mut terminal = run(&home, "echo ready; cat; echo end");
+    terminal.expect("ready");
     terminal.send("line\r\u{4}");
     terminal.expect("end");
     assert!(terminal.wait().success());

@@ -4,7 +4,8 @@
 //! login, `gc`) is in another one. So the whole of each hierarchy is searched, within bounds.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -25,7 +26,7 @@ const DEEPEST: usize = 12;
 pub struct Found {
     pub path: PathBuf,
     pub id: SandboxId,
-    /// A process is in it.
+    /// A process is in it, or about to be.
     pub in_use: bool,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn leftovers_in(limits: &Limits) -> Vec<Found> {
     let removable = found.filter(|(path, _)| path.parent().is_some_and(is_writable));
     removable
         .map(|(path, id)| Found {
-            in_use: has_processes(&path),
+            in_use: is_in_use(&path),
             path,
             id,
         })
@@ -95,8 +96,10 @@ fn id_of(path: &Path) -> Option<SandboxId> {
     path.file_name()?.to_str()?.strip_prefix(PREFIX)?.parse().ok()
 }
 
-fn has_processes(path: &Path) -> bool {
-    fs::read_to_string(path.join("cgroup.procs")).is_ok_and(|processes| !processes.trim().is_empty())
+fn is_in_use(path: &Path) -> bool {
+    let locked = File::open(path).is_ok_and(|folder| folder.try_lock().is_err());
+    let processes = fs::read_to_string(path.join("cgroup.procs"));
+    locked || processes.is_ok_and(|processes| !processes.trim().is_empty())
 }
 
 /// Removes a group that nobody uses. The gone is a success.

@@ -1,7 +1,8 @@
 //! The control groups of one sandbox: at most one of version 2, and some of version 1.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     time::Duration,
@@ -27,6 +28,8 @@ pub struct Group {
     v1: Vec<PathBuf>,
     /// Made here. Dropped while it is still empty, it goes; with a process in it, the kernel keeps it.
     made: bool,
+    /// On its folders, so that `gc` takes none for a leftover that has no process yet.
+    locks: Vec<File>,
 }
 
 impl Group {
@@ -40,6 +43,7 @@ impl Group {
             v2: None,
             v1: Vec::new(),
             made: true,
+            locks: Vec::new(),
         };
         for plan in &plans {
             group.add(plan, id)?;
@@ -54,6 +58,10 @@ impl Group {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(|error| failed(&path, error))?,
         }
+        let lock = File::open(&path)
+            .ok()
+            .filter(|folder| folder.try_lock_shared().is_ok());
+        self.locks.extend(lock);
         // Known before it is filled, so that an error removes it.
         if plan.version_two {
             match open_folder(&path) {
@@ -82,6 +90,7 @@ impl Group {
             v2: None,
             v1: Vec::new(),
             made: false,
+            locks: Vec::new(),
         };
         for (path, version_two) in folders_of(limits, id) {
             if !version_two {

@@ -179,6 +179,17 @@ fn a_group_is_found_from_anywhere_on_the_host() {
 }
 
 #[test]
+fn a_group_that_is_being_made_is_nobodys_leftover() {
+    let tree = Tree::new(&[("", "memory"), ("scope", "")]);
+    let limits = tree.seen_from("scope");
+    tree.fill(&format!("agentkernel-{}", id(7)), &["memory.max"]);
+    let group = Group::create(&limits, &id(7), &asked(Some("1m"), None)).expect("made");
+    assert!(leftovers_in(&limits)[0].in_use);
+    drop(group);
+    assert!(!leftovers_in(&limits)[0].in_use);
+}
+
+#[test]
 fn only_groups_of_ours_are_swept() {
     let tree = Tree::new(&[("", "")]);
     let ours = tree.fill(&format!("agentkernel-{}", id(6)), &[]);

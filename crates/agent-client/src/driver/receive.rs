@@ -25,7 +25,7 @@ impl Driver {
     pub(super) fn receive(&mut self) -> Result<(), Lost> {
         while let Some((number, message)) = self
             .decoder
-            .next::<ToHost>()
+            .decode::<ToHost>()
             .map_err(|error| Lost::misbehaved(&error.to_string()))?
         {
             if number == CONNECTION {
@@ -74,6 +74,12 @@ impl Driver {
             ToHost::Booted if self.has_greeted && self.awaits_boot => {
                 self.awaits_boot = false;
                 self.progress.send_replace(Progress::Ready);
+                Ok(())
+            }
+            ToHost::Stopping if self.has_greeted => {
+                self.streams
+                    .values_mut()
+                    .for_each(|stream| stream.is_stopping = true);
                 Ok(())
             }
             ToHost::Failed { message, .. } => Err(Lost::broken(harmless(&message))),
@@ -146,7 +152,7 @@ impl Stream {
     }
 
     fn receive_for_command(&mut self, message: ToHost) -> Result<Next, Lost> {
-        let has_started = self.reply.is_none();
+        let (has_started, is_stopping) = (self.reply.is_none(), self.is_stopping);
         let Kind::Command { output, input } = &mut self.kind else {
             return Err(unasked());
         };
@@ -158,7 +164,13 @@ impl Stream {
             ToHost::Stopped => output.push(Output::Stopped),
             ToHost::StdinCredit(credit) => input.grant(credit),
             ToHost::Exited(report) => {
-                output.push(Output::Exit(exit_of(report)));
+                let exit = exit_of(report);
+                let exit = if is_stopping {
+                    exit.with_cause(ExitCause::SandboxStopped)
+                } else {
+                    exit
+                };
+                output.push(Output::Exit(exit));
                 return Ok(Next::Ended);
             }
             _ => return Err(unasked()),

@@ -214,7 +214,7 @@ fn reopen(descriptor: BorrowedFd<'_>, direction: Direction) -> io::Result<Option
     Ok(rustix::fs::open(path, flags, Mode::empty()).ok())
 }
 
-/// /dev/ptmx has one fixed number; each devpts has a second one with minor 2, too.
+/// The same number for /dev/ptmx and for the one in each devpts.
 fn is_multiplexer(device: u64) -> bool {
     rustix::fs::major(device) == 5 && rustix::fs::minor(device) == 2
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use super::always;
 use crate::{
     Failure, Program, Scene, Verdict,
-    scene::{check, equal, refused, until},
+    scene::{check, collect, equal, refused, until},
 };
 
 list! {
@@ -33,6 +33,7 @@ list! {
     |has| has.kept => destroying_a_kept_sandbox_empties_its_workspace,
     |has| has.kept => a_kept_sandbox_is_opened_by_another_process,
     |has| has.kept => a_kept_sandbox_outlives_its_handle,
+    |has| has.kept => a_command_goes_on_when_the_handle_of_its_kept_sandbox_is_dropped,
     |has| has.kept => a_stopped_sandbox_is_opened_and_started_by_another_process,
     |has| has.kept => two_starts_at_once_both_succeed,
     |has| has.kept => a_kept_sandbox_that_is_known_is_no_leftover,
@@ -286,6 +287,37 @@ async fn a_kept_sandbox_outlives_its_handle(scene: &Scene) -> Verdict {
     let code = scene.outcome(&opened, &Program::Exit(9)).await;
     opened.destroy(&scene.cx).await?;
     equal(code?.exit.exit_code(), 9, "exit code")
+}
+
+async fn a_command_goes_on_when_the_handle_of_its_kept_sandbox_is_dropped(scene: &Scene) -> Verdict {
+    let spec = scene.kept();
+    let (sandbox, workspace) = scene.create(&spec).await?;
+    sandbox.start(&scene.cx).await?;
+    let handle = sandbox.handle();
+    let process = scene
+        .exec(
+            &sandbox,
+            &Program::Emit {
+                bytes: 3 << 20,
+                code: 8,
+            },
+        )
+        .await?;
+    scene.forget(sandbox.clone());
+    drop(sandbox);
+    let outcome = collect(process).await;
+    scene
+        .backend()
+        .open(&scene.cx, &spec, &workspace, &handle)
+        .await?
+        .destroy(&scene.cx)
+        .await?;
+    let outcome = outcome?;
+    equal(
+        (outcome.stdout.len(), outcome.exit.exit_code()),
+        (3 << 20, 8),
+        "bytes and exit code",
+    )
 }
 
 async fn a_stopped_sandbox_is_opened_and_started_by_another_process(scene: &Scene) -> Verdict {

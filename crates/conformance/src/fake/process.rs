@@ -117,7 +117,7 @@ fn can_be_executed(cell: &Cell, spec: &ExecSpec) -> Result<()> {
         )
     {
         return Err(Error::new(
-            ErrorKind::NotFound,
+            ErrorKind::InvalidSpec,
             "exec",
             format!("the working directory {folder} does not exist"),
         ));

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of the stage")]
 
+pub mod archive;
+
 use std::{path::PathBuf, sync::Arc};
 
 use agentkernel_backend::Capabilities;

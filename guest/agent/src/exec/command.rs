@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 
-use agentkernel_protocol::{ExitReport, ToHost, WINDOW, data};
+use agentkernel_protocol::{ExitReport, FailureKind, ToHost, WINDOW, data};
 use rustix::io::Errno;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     terminal::Terminal,
 };
 use crate::{
+    failure::Failure,
     outbox::Outbox,
     processes::{kill_trees, signal},
 };
@@ -89,11 +90,13 @@ impl Command {
     }
 
     /// The descriptors to read from now, with their places.
-    ///
-    /// In a terminal the command may write before its leader has told of it: `Started` comes first.
     pub fn readable(&self) -> impl Iterator<Item = (usize, RawFd)> {
-        let open = self.credit > 0 && self.pid.is_some();
-        let sources = self.sources.iter().enumerate().filter(move |_| open);
+        // Its output may be there before the leader has told that it runs.
+        let sources = self
+            .sources
+            .iter()
+            .enumerate()
+            .filter(|_| self.credit > 0 && self.pid.is_some());
         sources.filter_map(|(place, source)| source.as_ref().map(|source| (place, source.raw())))
     }
 
@@ -162,6 +165,14 @@ impl Command {
             if self.exit.is_none() {
                 // Somebody has killed the leader: its command has lost its terminal and ends with it.
                 kill_trees(&[self.child]);
+                if self.pid.is_none() {
+                    let failure = Failure::new(
+                        FailureKind::Broken,
+                        "the command's terminal was killed at its start",
+                    );
+                    outbox.push(stream, &failure.into_message());
+                    return State::Ended;
+                }
                 let killed = ExitReport::Signal(libc::SIGKILL as u8);
                 let report = Some(report_of(status)).filter(|report| matches!(report, ExitReport::Signal(_)));
                 self.exited(report.unwrap_or(killed));

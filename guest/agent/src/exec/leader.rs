@@ -74,13 +74,15 @@ const TERMINAL: i32 = 0;
 const CONTROL: i32 = 3;
 
 fn lead(plan: &Plan, slave: i32, control: i32) -> ! {
-    // SAFETY: plain numbers; a fresh process whose descriptors nobody else uses. The agent keeps 0, 1 and 2 for
-    // /dev/null and 3 for its owner, so no source is overwritten before it is copied: 3 itself is not used here.
+    // SAFETY: plain numbers; a fresh process whose descriptors nobody else uses. Neither is 0, 1
+    // or 2, which the agent keeps open, so no source is overwritten before it is copied.
     unsafe {
         libc::dup2(slave, TERMINAL);
         libc::dup2(control, CONTROL);
         close_from(CONTROL + 1);
         libc::setsid();
+        // As the first process the agent takes all with it anyway; elsewhere nobody else would end the leader.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if libc::ioctl(TERMINAL, libc::TIOCSCTTY, 0) < 0 {
             tell(Report::Failed(Stage::Setup, last_error().raw_os_error()));
             libc::_exit(1);

@@ -90,7 +90,7 @@ fn kind<T>(result: Result<T>) -> ErrorKind {
 async fn what_is_written_is_read_with_mode_and_time() {
     let ground = ground();
     for length in [0, 1, 65_536, 3_000_001] {
-        let content: Vec<u8> = (0..length).map(|position| (position * 31 >> 3) as u8).collect();
+        let content: Vec<u8> = (0..length).map(|position| ((position * 31) >> 3) as u8).collect();
         ground.write("file", &content).await.unwrap();
         assert!(ground.read("file").await.unwrap() == content);
     }

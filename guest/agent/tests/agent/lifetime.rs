@@ -26,8 +26,7 @@ async fn an_agent_ends_with_its_owner_and_takes_its_processes_along() {
         panic!("no output")
     };
     let pid: u32 = String::from_utf8_lossy(&line).trim().parse().unwrap();
-    drop(process);
-    agent.connection = AgentConnection::open(tokio::io::duplex(64).0);
+    agent.leave();
     eventually("the agent ends", || agent.process.try_wait().unwrap().is_some()).await;
     eventually("its process ends", || is_dead(pid)).await;
 }
@@ -39,6 +38,8 @@ async fn an_agent_that_is_not_tied_goes_on_without_its_owner() {
         ..boot()
     });
     agent.connection.ready(&cx()).await.unwrap();
+    agent.leave();
+    agent.connection.closed().await;
     agent.connection = AgentConnection::open(tokio::net::UnixStream::connect(agent.socket()).await.unwrap());
     assert_eq!(agent.run(&["echo", "still"]).await.0, b"still\n");
     assert!(agent.process.try_wait().unwrap().is_none());

@@ -20,12 +20,19 @@ use tokio::net::UnixStream;
 pub struct Agent {
     pub process: Child,
     pub connection: AgentConnection,
+    /// The owner's end, for the end of the test.
+    owner: StdStream,
     pub folder: TempDir,
 }
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // Its own processes end with it in order; the kill is for one that hangs.
+        // It kills its processes when its owner goes; one that is not tied has ended, or is killed.
+        let _ = self.owner.shutdown(std::net::Shutdown::Both);
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -87,10 +94,12 @@ pub fn start() -> Agent {
 pub fn start_with(boot: Boot) -> Agent {
     let folder = tempfile::tempdir().unwrap();
     let (process, socket) = launch(&folder);
+    let owner = socket.try_clone().unwrap();
     let connection = AgentConnection::open_and_boot(asynchronous(socket), boot);
     Agent {
         process,
         connection,
+        owner,
         folder,
     }
 }
@@ -101,6 +110,11 @@ pub fn asynchronous(socket: StdStream) -> UnixStream {
 }
 
 impl Agent {
+    /// The owner goes away.
+    pub fn leave(&self) {
+        self.owner.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
@@ -193,7 +207,7 @@ pub fn read_until(socket: &mut StdStream, mut stop: impl FnMut(u32, &ToHost) -> 
     let mut decoder = agentkernel_protocol::Decoder::new();
     let mut messages = Vec::new();
     loop {
-        while let Some((stream, message)) = decoder.next::<ToHost>().unwrap() {
+        while let Some((stream, message)) = decoder.decode::<ToHost>().unwrap() {
             let stops = stop(stream, &message);
             messages.push((stream, message));
             if stops {

@@ -56,7 +56,8 @@ async fn a_terminal_has_its_size_and_learns_of_a_new_one() {
 #[tokio::test]
 async fn control_c_interrupts() {
     let agent = start();
-    let mut process = agent.exec(in_terminal("echo ready; sleep 1000")).await.unwrap();
+    // One process that reads: a shell that is just starting another loses signals.
+    let mut process = agent.exec(in_terminal("echo ready; read line")).await.unwrap();
     expect(&mut process, "ready").await;
     type_in(&process, "\x03").await;
     assert_eq!(process.collect(1 << 20).await.unwrap().2, Exit::signal(2));
@@ -66,9 +67,7 @@ async fn control_c_interrupts() {
 async fn control_z_stops_and_a_signal_continues() {
     let agent = start();
     let mut process = agent
-        .exec(in_terminal(
-            "echo ready; sleep 0.3; read line; echo got $line; exit 4",
-        ))
+        .exec(in_terminal("echo ready; read line; echo got $line; exit 4"))
         .await
         .unwrap();
     expect(&mut process, "ready").await;
@@ -83,7 +82,7 @@ async fn control_z_stops_and_a_signal_continues() {
 #[tokio::test]
 async fn a_signal_goes_to_the_foreground_of_the_terminal() {
     let agent = start();
-    let mut process = agent.exec(in_terminal("echo ready; sleep 1000")).await.unwrap();
+    let mut process = agent.exec(in_terminal("echo ready; read line")).await.unwrap();
     expect(&mut process, "ready").await;
     process.sink().send(Input::Signal(Signal::TERM)).await.unwrap();
     assert_eq!(process.collect(1 << 20).await.unwrap().2, Exit::signal(15));
