@@ -1,11 +1,14 @@
 //! Calls that are judged by their arguments.
 
-use super::rule::{
-    Arguments, Clause, Condition,
-    Decision::Check,
-    Group,
-    Verdict::{self, Allow, Refuse},
-    calls,
+use super::{
+    rule::{
+        Arguments, Condition,
+        Decision::Check,
+        Group,
+        Verdict::{Allow, Refuse},
+        calls, when,
+    },
+    sockets::{SETSOCKOPT, SOCKET, SOCKETPAIR},
 };
 
 /// Every flag that makes a namespace. `CLONE_NEWTIME` (0x80) is none here: in `clone(2)` these bits are the
@@ -27,10 +30,6 @@ pub(super) const UNSHARED: u32 = (libc::CLONE_FS
     | libc::CLONE_SIGHAND
     | libc::CLONE_THREAD) as u32;
 
-const fn when(when: &'static [Condition], then: Verdict) -> Clause {
-    Clause { when, then }
-}
-
 static CLONE: Arguments = Arguments {
     summary: "without a flag that makes a namespace",
     clauses: &[when(&[Condition::without(0, NAMESPACES)], Allow)],
@@ -45,124 +44,6 @@ static UNSHARE: Arguments = Arguments {
         Allow,
     )],
     otherwise: Refuse(libc::EPERM),
-};
-
-const KIND_OF_SOCKET: u32 = 0xf;
-
-const fn family(family: i32) -> Condition {
-    Condition::equals(0, family as u32)
-}
-
-const fn kind(kind: i32) -> Condition {
-    Condition::masked(1, KIND_OF_SOCKET, kind as u32)
-}
-
-const fn protocol(protocol: i32) -> Condition {
-    Condition::equals(2, protocol as u32)
-}
-
-static SOCKET: Arguments = Arguments {
-    summary: "unix; IPv4 and IPv6 with TCP, UDP or ICMP echo; netlink route",
-    clauses: &[
-        when(&[family(libc::AF_UNIX)], Allow),
-        when(
-            &[family(libc::AF_INET), kind(libc::SOCK_STREAM), protocol(0)],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET),
-                kind(libc::SOCK_STREAM),
-                protocol(libc::IPPROTO_TCP),
-            ],
-            Allow,
-        ),
-        when(
-            &[family(libc::AF_INET), kind(libc::SOCK_DGRAM), protocol(0)],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET),
-                kind(libc::SOCK_DGRAM),
-                protocol(libc::IPPROTO_UDP),
-            ],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET),
-                kind(libc::SOCK_DGRAM),
-                protocol(libc::IPPROTO_ICMP),
-            ],
-            Allow,
-        ),
-        when(
-            &[family(libc::AF_INET6), kind(libc::SOCK_STREAM), protocol(0)],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET6),
-                kind(libc::SOCK_STREAM),
-                protocol(libc::IPPROTO_TCP),
-            ],
-            Allow,
-        ),
-        when(
-            &[family(libc::AF_INET6), kind(libc::SOCK_DGRAM), protocol(0)],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET6),
-                kind(libc::SOCK_DGRAM),
-                protocol(libc::IPPROTO_UDP),
-            ],
-            Allow,
-        ),
-        when(
-            &[
-                family(libc::AF_INET6),
-                kind(libc::SOCK_DGRAM),
-                protocol(libc::IPPROTO_ICMPV6),
-            ],
-            Allow,
-        ),
-        // The list of addresses and routes: `getifaddrs`.
-        when(&[family(libc::AF_NETLINK), protocol(libc::NETLINK_ROUTE)], Allow),
-        // What a kernel without the capability, and one without the protocol, answers.
-        when(
-            &[family(libc::AF_INET), kind(libc::SOCK_RAW)],
-            Refuse(libc::EPERM),
-        ),
-        when(
-            &[family(libc::AF_INET6), kind(libc::SOCK_RAW)],
-            Refuse(libc::EPERM),
-        ),
-        when(&[family(libc::AF_INET)], Refuse(libc::EPROTONOSUPPORT)),
-        when(&[family(libc::AF_INET6)], Refuse(libc::EPROTONOSUPPORT)),
-        when(&[family(libc::AF_NETLINK)], Refuse(libc::EPROTONOSUPPORT)),
-    ],
-    otherwise: Refuse(libc::EAFNOSUPPORT),
-};
-
-static SOCKETPAIR: Arguments = Arguments {
-    summary: "unix",
-    clauses: &[when(&[family(libc::AF_UNIX)], Allow)],
-    otherwise: Refuse(libc::EAFNOSUPPORT),
-};
-
-static SETSOCKOPT: Arguments = Arguments {
-    summary: "all but TCP_ULP (TLS in the kernel)",
-    clauses: &[when(
-        &[
-            Condition::equals(1, libc::IPPROTO_TCP as u32),
-            Condition::equals(2, libc::TCP_ULP as u32),
-        ],
-        Refuse(libc::ENOPROTOOPT),
-    )],
-    otherwise: Allow,
 };
 
 static IOCTL: Arguments = Arguments {

@@ -11,6 +11,7 @@ mod numbers;
 mod reference;
 mod refused;
 mod rule;
+mod sockets;
 #[cfg(test)]
 mod tests;
 

@@ -41,6 +41,10 @@ pub struct Clause {
     pub then: Verdict,
 }
 
+pub(super) const fn when(when: &'static [Condition], then: Verdict) -> Clause {
+    Clause { when, then }
+}
+
 /// `(low word of the argument & mask) == value`.
 ///
 /// Only the low word: every argument that is judged here is declared as `int` or `unsigned int` (or is cut to
