@@ -45,8 +45,7 @@ fn is_ours(path: &Path) -> bool {
 
 fn write(cache_dir: &Path, path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(cache_dir)?;
-    let unfinished = cache_dir.join(format!(".{FILE_NAME}-{}", std::process::id()));
-    let _ = fs::remove_file(&unfinished);
+    let unfinished = crate::unfinished::path_in(cache_dir);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

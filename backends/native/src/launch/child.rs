@@ -5,7 +5,7 @@
 
 use std::{
     ffi::{CStr, CString},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
 use agentkernel_protocol::descriptor;
@@ -91,6 +91,7 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
     drop(unsafe { OwnedFd::from_raw_fd(inheritance.parent_go) });
     // The modes of the plan are exact.
     rustix::process::umask(Mode::empty());
+    reserve(inheritance.go).map_err(at(Stage::Sources))?;
     for (index, source) in plan.sources.iter().enumerate() {
         open_source(index, source).map_err(|error| (Stage::Sources, index as u32, error))?;
     }
@@ -122,10 +123,29 @@ fn open_source(index: usize, source: &Source) -> SysResult<()> {
                 Mode::empty(),
                 resolve,
             )?;
-            place(file.as_raw_fd(), target)
+            settle(file, target)
         }
         Source::Detached(mount) => place(mount.as_raw_fd(), target),
     }
+}
+
+/// Occupies the numbers that are given out later: a descriptor that is opened in between must not get one of
+/// them, or it would be replaced while it is in use. (Sources come first and follow one another.)
+fn reserve(any: RawFd) -> SysResult<()> {
+    for number in (descriptor::OWNER..=AGENT).chain([STAGED_AGENT, BASE]) {
+        place(any, number)?;
+    }
+    Ok(())
+}
+
+/// A descriptor of ours under another number, and nowhere else.
+fn settle(descriptor: OwnedFd, to: RawFd) -> SysResult<()> {
+    if descriptor.as_raw_fd() == to {
+        // It is where it shall be: kept open.
+        let _ = descriptor.into_raw_fd();
+        return Ok(());
+    }
+    place(descriptor.as_raw_fd(), to)
 }
 
 /// The descriptor under a number of ours. The old number stays; everything is closed at the end.
@@ -192,7 +212,7 @@ fn prepare_base(plan: &Plan) -> SysResult<OwnedFd> {
             let memory = new_mount(c"tmpfs", &[(c"size", size), (c"mode", c"0755")], &[], 0)?;
             // Any folder will do: it is covered in this copy of the mounts only.
             attach_at_path(&memory, c"/tmp").or_else(|_| attach_at_path(&memory, c"/etc"))?;
-            place(memory.as_raw_fd(), BASE)?;
+            settle(memory, BASE)?;
         }
         Base::Folder(SourceId(index)) => place(FIRST_SOURCE + *index as RawFd, BASE)?,
     }
@@ -462,7 +482,7 @@ fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
     let file = open_tree(source, c"", flags)?;
     let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
     sys::mount_setattr(file.as_raw_fd(), false, attributes, None)?;
-    place(file.as_raw_fd(), STAGED_AGENT)
+    settle(file, STAGED_AGENT)
 }
 
 /// All five sets empty, and no way to get one back: not by being root, not by a file.
