@@ -18,7 +18,7 @@ mod terminal;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 
 use args::Arguments;
 pub use commands::Connect;
@@ -31,7 +31,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
 
 /// The same, with another answerer than the engine in this process.
 pub fn run_with(arguments: Vec<OsString>, connect: Connect) -> u8 {
-    let (json, outcome) = match Arguments::try_parse_from(&arguments) {
+    let (json, outcome) = match Arguments::parse_line(&arguments) {
         Ok(parsed) => (
             parsed.command.wants_json(),
             commands::dispatch(parsed.command, connect),

@@ -10,6 +10,7 @@ mod create;
 mod env_file;
 mod environment;
 mod exec;
+mod fast;
 mod installation;
 mod isolation;
 mod names;
