@@ -192,6 +192,7 @@ fn plan(
     Ok(Plan {
         identity,
         private_network: spec.network == NetworkMode::None,
+        dies_with_thread: spec.lifetime == Lifetime::Ephemeral && is_main_thread(),
         hostname: c_string(hostname),
         sources,
         base: root.base,
@@ -251,6 +252,11 @@ fn boot(spec: &SandboxSpec, image: &HostImage, user: &User, kept: bool) -> Boot 
         listen: kept,
         keep_logs: kept,
     }
+}
+
+/// The main thread lives as long as its process. The end of another says nothing about the owner.
+fn is_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
 }
 
 fn half_of_memory() -> u64 {

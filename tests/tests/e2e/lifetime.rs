@@ -65,6 +65,20 @@ fn nothing_outlives_a_killed_cli() {
     wait_until("nothing is left", SOON, || process_mentions(&marker).is_empty());
 }
 
+/// The first process hears nothing any more, as if it hung: the kernel itself ends it with its owner.
+#[test]
+fn a_hung_first_process_does_not_outlive_a_killed_cli() {
+    let home = Home::new();
+    let marker = marker();
+    let (mut child, _stdout) = start(&home, &format!("echo ready; sleep {marker}"));
+    wait_until("it sleeps", SOON, || sleepers(&marker).len() == 1);
+    let first = init_of(sleepers(&marker)[0]).expect("a sandbox has a first process");
+    kill(first, Signal::STOP);
+    child.kill().expect("a child can be killed");
+    child.wait().expect("a killed child can be waited for");
+    wait_until("nothing is left", SOON, || process_mentions(&marker).is_empty());
+}
+
 #[test]
 fn background_processes_end_with_the_command() {
     let home = Home::new();

@@ -440,6 +440,9 @@ fn raise_walls(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
     for limit in &plan.limits {
         sys::set_resource_limit(limit.resource, limit.limit)?;
     }
+    if plan.dies_with_thread {
+        sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0)?;
+    }
     take_descriptors(plan, inheritance)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     drop_capabilities()?;

@@ -134,6 +134,8 @@ pub(crate) struct Identity {
 pub(crate) struct Plan {
     pub identity: Identity,
     pub private_network: bool,
+    /// The kernel kills PID 1 when the thread that launched it ends: for a thread that is its whole process.
+    pub dies_with_thread: bool,
     pub hostname: CString,
     pub sources: Vec<Source>,
     pub base: Base,
