@@ -29,9 +29,11 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         ));
     }
     let chains: [(&str, &str, fn(&str) -> bool); 3] = [
-        ("no_new_privs is set all the way to PID 1", "NoNewPrivs", |value| {
-            value == "1"
-        }),
+        (
+            "no_new_privs is set all the way to PID 1",
+            "NoNewPrivs",
+            |value| value == "1",
+        ),
         (
             "a system call filter is in force all the way to PID 1",
             "Seccomp",
@@ -51,10 +53,7 @@ pub fn checks(_: &Facts) -> Vec<Check> {
             judge(prctl(libc::PR_SET_SECUREBITS, 0), REFUSED)
         }),
         Check::new(CLASS, "clear no_new_privs", |_| {
-            judge(
-                prctl(libc::PR_SET_NO_NEW_PRIVS, 0),
-                &[libc::EINVAL, libc::EPERM],
-            )
+            judge(prctl(libc::PR_SET_NO_NEW_PRIVS, 0), &[libc::EINVAL, libc::EPERM])
         }),
         Check::new(CLASS, "capset of a permitted capability", |_| {
             capset([1 << 21, 1 << 21, 0])
@@ -72,7 +71,16 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         Check::new(CLASS, "set a trusted attribute", |_| attribute("trusted.probe")),
         Check::new(CLASS, "a set-uid program gives nothing", |_| set_uid_program()),
     ]);
-    for path in ["/", "/usr", "/etc", "/tmp", "/home/sandbox", "/dev", "/proc", "/probe"] {
+    for path in [
+        "/",
+        "/usr",
+        "/etc",
+        "/tmp",
+        "/home/sandbox",
+        "/dev",
+        "/proc",
+        "/probe",
+    ] {
         checks.push(Check::new(
             CLASS,
             format!("set-uid has no effect below {path}"),
@@ -240,7 +248,13 @@ fn attribute(name: &str) -> Outcome {
 /// that has ended keeps its status until then.
 fn set_uid_program() -> Outcome {
     use std::os::unix::fs::MetadataExt;
-    let candidates = ["/usr/bin/su", "/bin/su", "/usr/bin/passwd", "/usr/bin/mount", "/usr/bin/sudo"];
+    let candidates = [
+        "/usr/bin/su",
+        "/bin/su",
+        "/usr/bin/passwd",
+        "/usr/bin/mount",
+        "/usr/bin/sudo",
+    ];
     let has_bit =
         |path: &&&str| fs::metadata(path).is_ok_and(|found| found.mode() & libc::S_ISUID == libc::S_ISUID);
     let Some(program) = candidates.iter().find(has_bit) else {
@@ -277,8 +291,12 @@ fn set_uid_program() -> Outcome {
 
 fn has_no_more(program: &str, found: &HashMap<String, String>) -> Outcome {
     let own = status(std::process::id()).unwrap_or_default();
-    let same =
-        |field: &str| found.get(field).map(|value| value.split_whitespace().collect::<Vec<_>>()) == own.get(field).map(|value| value.split_whitespace().collect());
+    let same = |field: &str| {
+        found
+            .get(field)
+            .map(|value| value.split_whitespace().collect::<Vec<_>>())
+            == own.get(field).map(|value| value.split_whitespace().collect())
+    };
     let more: Vec<&str> = ["Uid", "Gid", "CapPrm", "CapEff"]
         .into_iter()
         .filter(|field| !same(field))
@@ -330,7 +348,8 @@ fn one_id(path: &str) -> Outcome {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let one = matches!(lines.as_slice(), [line] if matches!(line.as_slice(), [inside, _, "1"] if *inside != "0"));
+    let one =
+        matches!(lines.as_slice(), [line] if matches!(line.as_slice(), [inside, _, "1"] if *inside != "0"));
     holds(one, map.trim())
 }
 

@@ -17,7 +17,7 @@ pub struct Facts {
     pub descriptors: Vec<i32>,
 }
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 16] = [
     "profile",
     // The host's own name, which must not be seen.
     "host-name",
@@ -39,8 +39,6 @@ const NAMES: [&str; 18] = [
     "host-namespace",
     "shared-memory-key",
     "message-queue",
-    "host-cgroup",
-    "boot-id",
 ];
 
 impl Facts {
@@ -89,11 +87,6 @@ impl Facts {
 
     pub fn read_only_root(&self) -> bool {
         self.profile == Profile::Restrictive
-    }
-
-    /// Where this sandbox may always write.
-    pub fn scratch(&self, name: &str) -> String {
-        format!("/tmp/probe-{name}-{}", std::process::id())
     }
 }
 

@@ -44,9 +44,11 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         }));
     }
     for number in 0..7 {
-        checks.push(Check::new(CLASS, format!("open /proc/1/fd/{number}"), move |_| {
-            judge(File::open(format!("/proc/1/fd/{number}")), REFUSED_OR_ABSENT)
-        }));
+        checks.push(Check::new(
+            CLASS,
+            format!("open /proc/1/fd/{number}"),
+            move |_| judge(File::open(format!("/proc/1/fd/{number}")), REFUSED_OR_ABSENT),
+        ));
     }
     for file in ["exe", "mem", "comm", "oom_score_adj", "coredump_filter"] {
         checks.push(Check::new(CLASS, format!("write /proc/1/{file}"), move |_| {

@@ -61,8 +61,21 @@ const SOCKETS: [&str; 14] = [
 ];
 
 /// Folders of the host that a sandbox has only as empty places of its own, or not at all.
-const FOLDERS: [&str; 9] = [
-    "/root", "/boot", "/lost+found", "/media", "/run/user", "/run/lock", "/run/agentkernel", "/mnt", "/srv",
+const FOLDERS: [&str; 8] = [
+    "/boot",
+    "/lost+found",
+    "/media",
+    "/run/user",
+    "/run/lock",
+    "/run/agentkernel",
+    "/mnt",
+    "/srv",
+];
+
+/// The host image shows programs of people's toolchains where the host has them, so their folders are there.
+const TOOLCHAINS: [&str; 15] = [
+    ".pyenv", ".nvm", ".rustup", ".cargo", "go", "sdk", ".go", ".sdkman", ".asdf", ".local", ".rbenv",
+    ".bun", ".deno", ".volta", ".juliaup",
 ];
 
 pub fn checks(_: &Facts) -> Vec<Check> {
@@ -71,39 +84,46 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         checks.push(Check::new(CLASS, format!("read {path}"), move |_| absent(path)));
     }
     for path in SOCKETS {
-        checks.push(Check::new(CLASS, format!("connect to {path}"), move |_| {
-            match UnixStream::connect(path) {
+        checks.push(Check::new(
+            CLASS,
+            format!("connect to {path}"),
+            move |_| match UnixStream::connect(path) {
                 Ok(_) => leaked("connected"),
                 Err(error) => blocked(error),
-            }
-        }));
+            },
+        ));
     }
     for path in FOLDERS {
         checks.push(Check::new(CLASS, format!("{path} of the host"), move |_| {
-            empty_or_absent(path)
+            only(path, &[])
         }));
     }
+    checks.push(Check::new(CLASS, "/root of the host", |_| {
+        only("/root", &TOOLCHAINS)
+    }));
     checks
 }
 
 fn absent(path: &str) -> Outcome {
     if fs::metadata(path).is_ok_and(|found| found.is_dir()) {
-        empty_or_absent(path)
+        only(path, &[])
     } else {
         unreadable(path)
     }
 }
 
-fn empty_or_absent(path: &str) -> Outcome {
-    match fs::read_dir(path) {
-        Err(error) => blocked(error),
-        Ok(entries) => {
-            let names: Vec<_> = entries
-                .flatten()
-                .map(|entry| entry.file_name())
-                .take(5)
-                .collect();
-            holds(names.is_empty(), format!("{names:?}"))
-        }
-    }
+/// Absent, or it holds nothing beyond these names.
+fn only(path: &str, expected: &[&str]) -> Outcome {
+    let entries = match fs::read_dir(path) {
+        Err(error) => return blocked(error),
+        Ok(entries) => entries,
+    };
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let strange: Vec<String> = names
+        .filter(|name| !expected.contains(&name.as_str()))
+        .take(5)
+        .collect();
+    holds(strange.is_empty(), format!("{strange:?}"))
 }

@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    attempt::{REFUSED_OR_ABSENT, c, judge, making_is_refused, nothing_to_read, opening_is_refused, writing_is_refused},
+    attempt::{
+        REFUSED_OR_ABSENT, c, judge, making_is_refused, nothing_to_read, opening_is_refused,
+        writing_is_refused,
+    },
     facts::Facts,
     report::{Check, Outcome, blocked, holds, leaked, skipped},
 };
@@ -112,7 +115,11 @@ pub fn checks(_: &Facts) -> Vec<Check> {
     }
     for folder in ["/proc", "/proc/sys", "/sys", "/sys/fs/cgroup", "/sys/kernel"] {
         checks.push(Check::new(CLASS, format!("make a file in {folder}"), move |_| {
-            making_is_refused(folder)
+            // procfs has no such operation and says that there is no such file.
+            match making_is_refused(folder) {
+                Outcome::Leaked(_) if no_such_file(folder) => blocked("this file system makes no files"),
+                outcome => outcome,
+            }
         }));
     }
     checks.extend([
@@ -140,6 +147,14 @@ pub fn checks(_: &Facts) -> Vec<Check> {
     checks
 }
 
+fn no_such_file(folder: &str) -> bool {
+    let made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(format!("{folder}/probe-made-this"));
+    made.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Looks at every file below: whether this process could open it for writing.
 fn nothing_writable(root: &str) -> Outcome {
     let mut open = vec![Path::new(root).to_path_buf()];
@@ -160,7 +175,10 @@ fn nothing_writable(root: &str) -> Outcome {
         }
     }
     writable.truncate(10);
-    holds(writable.is_empty(), format!("{seen} files, writable: {writable:?}"))
+    holds(
+        writable.is_empty(),
+        format!("{seen} files, writable: {writable:?}"),
+    )
 }
 
 fn groups() -> Outcome {
@@ -203,9 +221,11 @@ fn no_addresses(path: &str) -> Outcome {
     if fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 == 0) {
         return leaked("a file that only root may read was read");
     }
-    let told = text
-        .lines()
-        .any(|line| line.split(':').next().is_some_and(|range| range.bytes().any(|byte| byte.is_ascii_hexdigit() && byte != b'0')));
+    let told = text.lines().any(|line| {
+        line.split(':')
+            .next()
+            .is_some_and(|range| range.bytes().any(|byte| byte.is_ascii_hexdigit() && byte != b'0'))
+    });
     match text.lines().count() {
         0 => skipped("no lines"),
         lines => holds(!told, format!("{lines} lines, all addresses zero: {}", !told)),

@@ -4,9 +4,7 @@ use std::{
     fs, io,
     os::{
         linux::net::SocketAddrExt,
-        unix::{
-            net::{SocketAddr, UnixStream},
-        },
+        unix::net::{SocketAddr, UnixStream},
     },
 };
 
@@ -24,8 +22,7 @@ const MOST_PROCESSES: usize = 16;
 
 pub fn checks(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![
-        Check::new(CLASS, "the host's name", |facts| host_name(facts)),
-        Check::new(CLASS, "the host's cgroup", |facts| own_value(facts, "host-cgroup", "/proc/self/cgroup")),
+        Check::new(CLASS, "the host's name", host_name),
         Check::new(CLASS, "a variable of the caller", |facts| {
             if facts.profile == Profile::Permissive {
                 skipped("the profile passes the environment on")
@@ -43,15 +40,17 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
             holds(facts.descriptors.is_empty(), format!("{:?}", facts.descriptors))
         }),
         Check::new(CLASS, "descriptors 0 to 2 are no folders", |_| standard_streams()),
-        Check::new(CLASS, "a marked file in the host's home folder", |facts| {
-            match facts.get("home-marker") {
+        Check::new(
+            CLASS,
+            "a marked file in the host's home folder",
+            |facts| match facts.get("home-marker") {
                 Some(_) if facts.profile == Profile::Permissive => {
                     skipped("the profile shows the home folder")
                 }
                 Some(path) => unreadable(path),
                 None => skipped(NOTHING_MARKED),
-            }
-        }),
+            },
+        ),
         Check::new(CLASS, "processes of the host", |_| few_processes()),
         Check::new(CLASS, "a marked process of the host", |facts| {
             in_every_process(facts, "cmdline", &["word"])
@@ -83,15 +82,10 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
 }
 
 fn host_name(facts: &Facts) -> Outcome {
-    own_value(facts, "host-name", "/proc/sys/kernel/hostname")
-}
-
-/// The sandbox's own value of something differs from the host's.
-fn own_value(facts: &Facts, fact: &str, path: &str) -> Outcome {
-    let Some(host) = facts.get(fact) else {
+    let Some(host) = facts.get("host-name") else {
         return skipped(NOTHING_MARKED);
     };
-    match fs::read_to_string(path) {
+    match fs::read_to_string("/proc/sys/kernel/hostname") {
         Ok(own) => holds(own.trim() != host, own.trim()),
         Err(error) => blocked(error),
     }
@@ -131,7 +125,12 @@ fn in_every_process(facts: &Facts, file: &str, words: &[&str]) -> Outcome {
             continue;
         };
         let text = String::from_utf8_lossy(&bytes);
-        if file == "cmdline" && text.split('\0').next().is_some_and(|program| program.ends_with("agentkernel-probe")) {
+        if file == "cmdline"
+            && text
+                .split('\0')
+                .next()
+                .is_some_and(|program| program.ends_with("agentkernel-probe"))
+        {
             continue;
         }
         looked += 1;
@@ -154,7 +153,12 @@ pub fn unreadable(path: &str) -> Outcome {
     match fs::read(path) {
         Ok(bytes) if bytes.is_empty() => blocked("covered by an empty file"),
         Ok(bytes) => leaked(format!("{} bytes can be read", bytes.len())),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
+            ) =>
+        {
             blocked(error)
         }
         Err(error) => leaked(format!("it is there: {error}")),

@@ -48,12 +48,7 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         ),
         ("bind /proc on /tmp", "/proc", "/tmp", libc::MS_BIND),
         ("move /tmp to /mnt", "/tmp", "/mnt", libc::MS_MOVE),
-        (
-            "make / shared",
-            "none",
-            "/",
-            libc::MS_SHARED | libc::MS_REC,
-        ),
+        ("make / shared", "none", "/", libc::MS_SHARED | libc::MS_REC),
         (
             "remount / without nosuid",
             "none",
@@ -62,11 +57,16 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         ),
     ];
     for (name, source, target, flags) in changes {
-        checks.push(Check::new(CLASS, name, move |_| mount(source, target, None, flags)));
+        checks.push(Check::new(CLASS, name, move |_| {
+            mount(source, target, None, flags)
+        }));
     }
     for mounted in table() {
         if mounted.read_only {
-            let (point, name) = (mounted.point.clone(), format!("remount {} writable", mounted.point));
+            let (point, name) = (
+                mounted.point.clone(),
+                format!("remount {} writable", mounted.point),
+            );
             checks.push(Check::new(CLASS, name, move |_| {
                 mount("none", &point, None, libc::MS_REMOUNT | libc::MS_BIND)
             }));

@@ -171,9 +171,6 @@ fn relative(kind: &str, question: usize) -> Outcome {
         Ok(namespace) => namespace,
         Err(error) => return blocked(format!("it cannot be opened: {error}")),
     };
-    let result: io::Result<i64> = call(
-        libc::SYS_ioctl,
-        &[namespace.as_raw_fd() as usize, question],
-    );
+    let result: io::Result<i64> = call(libc::SYS_ioctl, &[namespace.as_raw_fd() as usize, question]);
     judge(result, REFUSED)
 }

@@ -63,11 +63,26 @@ const SOCKETS: [(&str, i32, i32, i32); 43] = [
     ("IPv4 raw", libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP),
     ("IPv6 raw", libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6),
     ("IPv4 packet type", libc::AF_INET, 10, 0),
-    ("SCTP stream", libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_SCTP),
-    ("SCTP message", libc::AF_INET, libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP),
+    (
+        "SCTP stream",
+        libc::AF_INET,
+        libc::SOCK_STREAM,
+        libc::IPPROTO_SCTP,
+    ),
+    (
+        "SCTP message",
+        libc::AF_INET,
+        libc::SOCK_SEQPACKET,
+        libc::IPPROTO_SCTP,
+    ),
     ("DCCP", libc::AF_INET, 6, libc::IPPROTO_DCCP),
     ("UDP lite", libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE),
-    ("multipath TCP", libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
+    (
+        "multipath TCP",
+        libc::AF_INET,
+        libc::SOCK_STREAM,
+        libc::IPPROTO_MPTCP,
+    ),
     ("an unknown family", 44 + 20, libc::SOCK_STREAM, 0),
 ];
 
@@ -85,7 +100,12 @@ pub fn socket_checks(_: &Facts) -> Vec<Check> {
         ("mark packets", libc::SOL_SOCKET, libc::SO_MARK, 1),
         ("the highest priority", libc::SOL_SOCKET, libc::SO_PRIORITY, 7),
         ("a transparent socket", libc::SOL_IP, libc::IP_TRANSPARENT, 1),
-        ("a receive buffer beyond the limit", libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 1 << 16),
+        (
+            "a receive buffer beyond the limit",
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            1 << 16,
+        ),
     ];
     for (name, level, option, value) in options {
         checks.push(Check::new("kernel-interfaces", name, move |_| {

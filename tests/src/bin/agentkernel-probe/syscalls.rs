@@ -6,7 +6,7 @@ use crate::{
     attempt::{REFUSED, address, c, call, judge},
     facts::Facts,
     process::{self, End},
-    report::{Check, Outcome, blocked, leaked, skipped},
+    report::{Check, Outcome, blocked, leaked},
 };
 
 const CLASS: &str = "syscalls";
@@ -19,17 +19,29 @@ const CALLS: &[(&str, c_long, &[usize])] = &[
     ("add_key", libc::SYS_add_key, &[0, 0, 0, 0, 0]),
     ("request_key", libc::SYS_request_key, &[0, 0, 0, 0]),
     ("userfaultfd", libc::SYS_userfaultfd, &[1]),
-    ("perf_event_open", libc::SYS_perf_event_open, &[0, 0, NONE, NONE, 0]),
+    (
+        "perf_event_open",
+        libc::SYS_perf_event_open,
+        &[0, 0, NONE, NONE, 0],
+    ),
     ("io_uring_setup", libc::SYS_io_uring_setup, &[1, 0]),
     ("io_uring_enter", libc::SYS_io_uring_enter, &[NONE, 0, 0, 0, 0, 0]),
     ("io_uring_register", libc::SYS_io_uring_register, &[NONE, 0, 0, 0]),
     ("kexec_load", libc::SYS_kexec_load, &[0, 0, 0, 0xffff]),
-    ("kexec_file_load", libc::SYS_kexec_file_load, &[NONE, NONE, 0, 0, 0xffff]),
+    (
+        "kexec_file_load",
+        libc::SYS_kexec_file_load,
+        &[NONE, NONE, 0, 0, 0xffff],
+    ),
     ("init_module", libc::SYS_init_module, &[0, 0, 0]),
     ("finit_module", libc::SYS_finit_module, &[NONE, 0, 0]),
     ("delete_module", libc::SYS_delete_module, &[0, 0]),
     ("open_by_handle_at", libc::SYS_open_by_handle_at, &[NONE, 0, 0]),
-    ("name_to_handle_at", libc::SYS_name_to_handle_at, &[NONE, 0, 0, 0, 0]),
+    (
+        "name_to_handle_at",
+        libc::SYS_name_to_handle_at,
+        &[NONE, 0, 0, 0, 0],
+    ),
     ("quotactl", libc::SYS_quotactl, &[NONE, 0, 0, 0]),
     ("quotactl_fd", libc::SYS_quotactl_fd, &[NONE, NONE, 0, 0]),
     ("swapon", libc::SYS_swapon, &[0, 0]),
@@ -49,14 +61,26 @@ const CALLS: &[(&str, c_long, &[usize])] = &[
     ("memfd_secret", libc::SYS_memfd_secret, &[0]),
     ("migrate_pages", libc::SYS_migrate_pages, &[0, 0, 0, 0]),
     ("move_pages", libc::SYS_move_pages, &[0, 0, 0, 0, 0, 0]),
-    ("set_mempolicy_home_node", libc::SYS_set_mempolicy_home_node, &[0, 0, 0, 0]),
+    (
+        "set_mempolicy_home_node",
+        libc::SYS_set_mempolicy_home_node,
+        &[0, 0, 0, 0],
+    ),
     ("vhangup", libc::SYS_vhangup, &[]),
     ("fanotify_init", libc::SYS_fanotify_init, &[0, 0]),
     ("fanotify_mark", libc::SYS_fanotify_mark, &[NONE, 0, 0, NONE, 0]),
     ("nfsservctl", libc::SYS_nfsservctl, &[0, 0, 0]),
     ("lookup_dcookie", libc::SYS_lookup_dcookie, &[0, 0, 0]),
-    ("personality that makes data executable", libc::SYS_personality, &[0x0040_0000]),
-    ("personality that maps page zero", libc::SYS_personality, &[0x0010_0000]),
+    (
+        "personality that makes data executable",
+        libc::SYS_personality,
+        &[0x0040_0000],
+    ),
+    (
+        "personality that maps page zero",
+        libc::SYS_personality,
+        &[0x0010_0000],
+    ),
     ("personality of another system", libc::SYS_personality, &[6]),
     ("lsm_get_self_attr", 459, &[0, 0, 0, 0]),
     ("lsm_set_self_attr", 460, &[0, 0, 0, 0]),
@@ -112,7 +136,6 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         Check::new(CLASS, "write the memory of PID 1", |_| {
             memory_of_first(libc::SYS_process_vm_writev)
         }),
-        Check::new(CLASS, "change a limit of PID 1", |_| limit_of_first()),
         Check::new(CLASS, "mount in a bpf file system", |_| {
             let kind = c("bpf");
             judge(call(libc::SYS_fsopen, &[address(&kind), 0]), REFUSED)
@@ -152,21 +175,6 @@ fn memory_of_first(number: c_long) -> Outcome {
     judge(call(number, &[1, local, 1, remote, 1, 0]), REFUSED)
 }
 
-/// PID 1 has the same user, so ids alone do not refuse it; that it is not dumpable does.
-fn limit_of_first() -> Outcome {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: asks only, into a structure of ours.
-    let asked = unsafe { libc::prlimit(1, libc::RLIMIT_CORE, std::ptr::null(), &raw mut limit) };
-    match asked {
-        // The kernel lets the same user ask and lower limits: that is no secret and no privilege.
-        0 => skipped("limits of processes of the same user can be asked for, as on every Linux"),
-        _ => blocked(std::io::Error::last_os_error()),
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 fn old_entry() -> Outcome {
     let end = process::in_child(|| {
@@ -188,5 +196,5 @@ fn old_entry() -> Outcome {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn old_entry() -> Outcome {
-    skipped("this processor has none")
+    crate::report::skipped("this processor has none")
 }
