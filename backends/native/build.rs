@@ -1,7 +1,9 @@
 //! Builds the guest agent as a static program and hands its path to the crate, so that `cargo build` is all.
 
 use std::{
+    collections::hash_map::DefaultHasher,
     env,
+    hash::{Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -20,6 +22,9 @@ fn main() {
     }
     let agent = build(&root);
     println!("cargo::rustc-env=AGENTKERNEL_AGENT={}", agent.display());
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(&agent).expect("just built").hash(&mut hasher);
+    println!("cargo::rustc-env=AGENTKERNEL_AGENT_ID={:016x}", hasher.finish());
 }
 
 fn build(root: &Path) -> PathBuf {

@@ -17,6 +17,7 @@ use crate::{
     probe::probe,
     sandbox::NativeSandbox,
     start::{self, Folders},
+    unfinished,
 };
 
 pub static DESCRIPTOR: Descriptor = Descriptor {
@@ -148,6 +149,16 @@ impl Backend for NativeBackend {
                 });
             }
         }
+        let cache = &self.host.settings.cache_dir;
+        for path in [cache.clone(), cache.join("host-image")]
+            .iter()
+            .flat_map(|folder| unfinished::abandoned(folder))
+        {
+            found.push(Leftover {
+                kind: "cache".to_owned(),
+                name: path.display().to_string(),
+            });
+        }
         for socket in self.sockets() {
             let id = socket
                 .file_stem()
@@ -176,6 +187,7 @@ impl Backend for NativeBackend {
         match leftover.kind.as_str() {
             "cgroup" => limits::sweep(&path).map_err(failed),
             "socket" => self.sweep_socket(&path).await.map_err(failed),
+            "cache" => unfinished::remove(&path).map_err(failed),
             other => Err(Error::new(
                 ErrorKind::InvalidSpec,
                 "gc",

@@ -20,5 +20,6 @@ mod sandbox;
 pub mod seccomp;
 mod socket;
 mod start;
+mod unfinished;
 
 pub use backend::DESCRIPTOR;

@@ -251,10 +251,7 @@ impl Composer {
             return self.attach(source, &target, PLAIN | attribute::READ_ONLY);
         }
         let layer = |parent: &str, name: &str| Step::MakeLayer {
-            place: Place {
-                parent: c_string(parent),
-                name: c_string(name),
-            },
+            place: Place::beneath(parent, name),
         };
         let top = format!("layers/{name}");
         let upper = format!("{top}/upper");

@@ -331,7 +331,10 @@ impl Sandbox for NativeSandbox {
     }
 
     async fn exec(&self, cx: &Context, spec: ExecSpec) -> Result<Process> {
-        let connection = self.shared.connection("exec").await?;
+        let connection = match self.shared.connection("exec").await {
+            Ok(connection) => connection,
+            Err(error) => return Err(self.shared.explain(error).await),
+        };
         let Some(id) = spec.detach.clone() else {
             let process = match connection.exec(cx, spec).await {
                 Ok(process) => {

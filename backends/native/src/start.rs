@@ -1,10 +1,11 @@
 //! From a specification to a launched sandbox.
 
 use std::{
+    ffi::CString,
     fs, io,
     os::{
         fd::AsFd,
-        unix::{fs::DirBuilderExt, net::UnixListener},
+        unix::{ffi::OsStringExt, fs::DirBuilderExt, net::UnixListener},
     },
     path::{Path, PathBuf},
 };
@@ -21,7 +22,7 @@ use crate::{
     image::{self, HostImage, User},
     launch::{
         self, Connections, Launched,
-        plan::{Identity, Plan, ResourceLimit, c_string},
+        plan::{Identity, Plan, ResourceLimit, Source, SourceId, c_string},
     },
     limits::{self, Group, PidsBy},
     mounts,
@@ -182,13 +183,20 @@ fn plan(
             kernel_files: host.kernel_files(),
         },
     );
+    let mut sources = root.sources;
+    let agent = launch::agent::cached(&host.settings.cache_dir).map(|path| {
+        let path = CString::new(path.into_os_string().into_vec()).expect("a path that was opened has no NUL");
+        sources.push(Source::Path(path));
+        SourceId(sources.len() - 1)
+    });
     Ok(Plan {
         identity,
         private_network: spec.network == NetworkMode::None,
         hostname: c_string(hostname),
-        sources: root.sources,
+        sources,
         base: root.base,
         steps: root.steps,
+        agent,
         limits: limits(host, spec),
         landlock: root.landlock,
         seccomp: seccomp::program(),

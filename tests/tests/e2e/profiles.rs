@@ -13,7 +13,7 @@ fn probe(home: &Home) -> String {
          (: > /tmp/written) 2>/dev/null && echo tmp=yes || echo tmp=no
          (: > {project}/written) 2>/dev/null && echo cwd=yes || echo cwd=no
          test -f {home}/visible && echo home=yes || echo home=no
-         (: > {home}/written) 2>/dev/null && echo homewrite=yes || echo homewrite=no
+         (: >> {home}/visible) 2>/dev/null && echo homewrite=yes || echo homewrite=no
          echo env=$AK_PROBE",
         project = home.project().display(),
         home = home.user_home().display(),

@@ -92,8 +92,7 @@ fn filtered_from(etc: &Path, cache_dir: &Path) -> io::Result<PathBuf> {
         return Ok(wanted);
     }
     fs::create_dir_all(&parent)?;
-    let unfinished = parent.join(format!(".etc-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&unfinished);
+    let unfinished = crate::unfinished::path_in(&parent);
     copy(etc, &deep, &unfinished)?;
     match fs::rename(&unfinished, &wanted) {
         // Older copies stay: a running sandbox may have them under its own /etc.

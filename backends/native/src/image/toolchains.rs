@@ -53,9 +53,12 @@ pub(crate) fn find(home: Option<&Path>) -> Vec<Toolchain> {
 }
 
 fn toolchain(path: PathBuf, variable: Option<&str>) -> Option<Toolchain> {
-    // A link, in the last part or on the way, could lead to anything: then it is not shown.
-    let real = fs::canonicalize(&path).ok()?;
-    if real != path || !fs::symlink_metadata(&path).ok()?.is_dir() {
+    // Most are not there: asked first, because resolving costs a call for each part of the path.
+    if !fs::symlink_metadata(&path).ok()?.is_dir() {
+        return None;
+    }
+    // A link on the way could lead to anything: then it is not shown.
+    if fs::canonicalize(&path).ok()? != path {
         return None;
     }
     let text = path.to_str()?.to_owned();

@@ -5,7 +5,7 @@
 
 use std::{
     ffi::{CStr, CString},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
 use agentkernel_protocol::descriptor;
@@ -28,7 +28,10 @@ use super::{
 /// Descriptors that the child finds at fixed numbers, out of the way of the agent's 0 to 5.
 /// The parent has put its own above [`FIRST_FREE`].
 pub(crate) const BASE: RawFd = 30;
+const STAGED_AGENT: RawFd = 29;
 pub(crate) const FIRST_SOURCE: RawFd = 31;
+/// The agent until it runs: right after the descriptors that it keeps.
+const AGENT: RawFd = descriptor::LOGS + 1;
 /// Most sources of one plan.
 pub(crate) const MAX_SOURCES: usize = 160;
 pub(crate) const FIRST_FREE: RawFd = FIRST_SOURCE + MAX_SOURCES as RawFd;
@@ -36,7 +39,8 @@ pub(crate) const FIRST_FREE: RawFd = FIRST_SOURCE + MAX_SOURCES as RawFd;
 /// What the child gets besides the plan. All descriptors are at [`FIRST_FREE`] or above.
 #[derive(Debug)]
 pub(crate) struct Inheritance {
-    pub agent: RawFd,
+    /// None: the plan names a file.
+    pub agent: Option<RawFd>,
     pub owner: RawFd,
     pub listener: Option<RawFd>,
     pub logs: Option<RawFd>,
@@ -87,6 +91,7 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
     drop(unsafe { OwnedFd::from_raw_fd(inheritance.parent_go) });
     // The modes of the plan are exact.
     rustix::process::umask(Mode::empty());
+    reserve(inheritance.go).map_err(at(Stage::Sources))?;
     for (index, source) in plan.sources.iter().enumerate() {
         open_source(index, source).map_err(|error| (Stage::Sources, index as u32, error))?;
     }
@@ -94,15 +99,16 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
     become_user(plan).map_err(at(Stage::Identity))?;
     let root = prepare_base(plan).map_err(at(Stage::Base))?;
     for (index, step) in plan.steps.iter().enumerate() {
-        take(step, root.as_fd()).map_err(|error| (Stage::Root, index as u32, error))?;
+        take(step, root.as_fd(), matches!(plan.base, Base::Memory { .. }))
+            .map_err(|error| (Stage::Root, index as u32, error))?;
+    }
+    if let Some(source) = plan.agent {
+        // Now: after the pivot the host's mounts are out of reach.
+        stage_agent(source).map_err(at(Stage::Pivot))?;
     }
     enter(root).map_err(at(Stage::Pivot))?;
     raise_walls(plan, inheritance).map_err(at(Stage::Walls))?;
-    Err((
-        Stage::Execute,
-        0,
-        sys::execute(descriptor::LOGS + 1, c"agentkernel-agent"),
-    ))
+    Err((Stage::Execute, 0, sys::execute(AGENT, c"agentkernel-agent")))
 }
 
 fn open_source(index: usize, source: &Source) -> SysResult<()> {
@@ -117,10 +123,29 @@ fn open_source(index: usize, source: &Source) -> SysResult<()> {
                 Mode::empty(),
                 resolve,
             )?;
-            place(file.as_raw_fd(), target)
+            settle(file, target)
         }
         Source::Detached(mount) => place(mount.as_raw_fd(), target),
     }
+}
+
+/// Occupies the numbers that are given out later: a descriptor that is opened in between must not get one of
+/// them, or it would be replaced while it is in use. (Sources come first and follow one another.)
+fn reserve(any: RawFd) -> SysResult<()> {
+    for number in (descriptor::OWNER..=AGENT).chain([STAGED_AGENT, BASE]) {
+        place(any, number)?;
+    }
+    Ok(())
+}
+
+/// A descriptor of ours under another number, and nowhere else.
+fn settle(descriptor: OwnedFd, to: RawFd) -> SysResult<()> {
+    if descriptor.as_raw_fd() == to {
+        // It is where it shall be: kept open.
+        let _ = descriptor.into_raw_fd();
+        return Ok(());
+    }
+    place(descriptor.as_raw_fd(), to)
 }
 
 /// The descriptor under a number of ours. The old number stays; everything is closed at the end.
@@ -187,7 +212,7 @@ fn prepare_base(plan: &Plan) -> SysResult<OwnedFd> {
             let memory = new_mount(c"tmpfs", &[(c"size", size), (c"mode", c"0755")], &[], 0)?;
             // Any folder will do: it is covered in this copy of the mounts only.
             attach_at_path(&memory, c"/tmp").or_else(|_| attach_at_path(&memory, c"/etc"))?;
-            place(memory.as_raw_fd(), BASE)?;
+            settle(memory, BASE)?;
         }
         Base::Folder(SourceId(index)) => place(FIRST_SOURCE + *index as RawFd, BASE)?,
     }
@@ -209,8 +234,18 @@ fn prepare_base(plan: &Plan) -> SysResult<OwnedFd> {
     Ok(root)
 }
 
-fn take(step: &Step, root: BorrowedFd<'_>) -> SysResult<()> {
+/// `fresh`: the root was empty a moment ago, so no path in it can have been prepared by somebody else, and one call
+/// is enough to make what would take three.
+fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
     match step {
+        Step::MakeDirectory { place, mode } if fresh => make_directory(root, &place.path, *mode),
+        Step::MakeLink { place, target } if fresh => {
+            symlinkat(target.as_c_str(), root, place.path.as_c_str())
+        }
+        Step::MakeLayer { place } if fresh => {
+            // SAFETY: placed by `prepare_base`, open until the agent runs.
+            make_directory(unsafe { BorrowedFd::borrow_raw(BASE) }, &place.path, 0o755)
+        }
         Step::MakeDirectory { place, mode } => {
             make_directory(parent_of(root, place)?.as_fd(), &place.name, *mode)
         }
@@ -405,10 +440,11 @@ fn raise_walls(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
     for limit in &plan.limits {
         sys::set_resource_limit(limit.resource, limit.limit)?;
     }
-    take_descriptors(inheritance)?;
+    take_descriptors(plan, inheritance)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     drop_capabilities()?;
-    landlock::restrict(&plan.landlock, inheritance.logs.map(|_| descriptor::LOGS))?;
+    let logs = inheritance.logs.map(|_| descriptor::LOGS);
+    landlock::restrict(&plan.landlock, logs, plan.agent.map(|_| AGENT))?;
     sys::install_seccomp(&plan.seccomp)
 }
 
@@ -417,7 +453,7 @@ fn sys_hostname(name: &CStr) -> SysResult<()> {
 }
 
 /// 0, 1 and 2 are nothing, 3 to 5 as the protocol says, 6 the agent until it runs. Everything else is closed.
-fn take_descriptors(inheritance: &Inheritance) -> SysResult<()> {
+fn take_descriptors(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
     let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     for standard in 0..3 {
         place(null.as_raw_fd(), standard)?;
@@ -428,9 +464,25 @@ fn take_descriptors(inheritance: &Inheritance) -> SysResult<()> {
         descriptor::LISTENER,
     )?;
     place(inheritance.logs.unwrap_or(null.as_raw_fd()), descriptor::LOGS)?;
-    place(inheritance.agent, descriptor::LOGS + 1)?;
+    match (plan.agent, inheritance.agent) {
+        (Some(_), _) => place(STAGED_AGENT, AGENT)?,
+        (None, Some(sealed)) => place(sealed, AGENT)?,
+        (None, None) => return Err(Errno::BADF),
+    }
     // What is not closed by now, the failure line and the agent included, goes with the exec.
-    sys::close_on_exec_from((descriptor::LOGS + 1) as u32)
+    sys::close_on_exec_from(AGENT as u32)
+}
+
+/// The file behind a read-only mount of its own: whoever could name it could not open it for writing.
+fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
+    // SAFETY: placed by `open_source`, open until the agent runs.
+    let source = unsafe { BorrowedFd::borrow_raw(FIRST_SOURCE + index as RawFd) };
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let file = open_tree(source, c"", flags)?;
+    let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+    sys::mount_setattr(file.as_raw_fd(), false, attributes, None)?;
+    settle(file, STAGED_AGENT)
 }
 
 /// All five sets empty, and no way to get one back: not by being root, not by a file.

@@ -77,7 +77,9 @@ pub(crate) fn scoped(version: u32) -> u64 {
 }
 
 /// Restricts this process for good. Called in the child, inside the finished root. Needs no_new_privs.
-pub(crate) fn restrict(landlock: &Landlock, logs: Option<RawFd>) -> SysResult<()> {
+///
+/// Two things lie outside the root and are used by PID 1 alone: the logs folder, and the agent's own file.
+pub(crate) fn restrict(landlock: &Landlock, logs: Option<RawFd>, agent: Option<RawFd>) -> SysResult<()> {
     if landlock.handled == 0 {
         return Ok(());
     }
@@ -113,6 +115,9 @@ pub(crate) fn restrict(landlock: &Landlock, logs: Option<RawFd>) -> SysResult<()
     }
     if let Some(logs) = logs {
         allow(&ruleset, logs, landlock.log_rights)?;
+    }
+    if let Some(agent) = agent {
+        allow(&ruleset, agent, right::EXECUTE | right::READ_FILE)?;
     }
     // SAFETY: a valid ruleset and no flags.
     let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0u32) };

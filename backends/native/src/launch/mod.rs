@@ -80,7 +80,8 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
         )
         .with("field", "mounts"));
     }
-    let prepared = Prepared::new(connections).map_err(|error| broken("cannot prepare a sandbox", error))?;
+    let prepared =
+        Prepared::new(plan, connections).map_err(|error| broken("cannot prepare a sandbox", error))?;
     let flags = NAMESPACES
         | if plan.private_network {
             libc::CLONE_NEWNET as u64
@@ -124,13 +125,13 @@ struct Prepared {
     child_owner: OwnedFd,
     child_go: OwnedFd,
     child_failure: OwnedFd,
-    agent: OwnedFd,
+    agent: Option<OwnedFd>,
     listener: Option<OwnedFd>,
     logs: Option<OwnedFd>,
 }
 
 impl Prepared {
-    fn new(connections: &Connections<'_>) -> io::Result<Self> {
+    fn new(plan: &Plan, connections: &Connections<'_>) -> io::Result<Self> {
         let (owner, child_owner) = UnixStream::pair()?;
         let (child_go, go) = pipe_with(PipeFlags::CLOEXEC)?;
         let (failure, child_failure) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -141,7 +142,10 @@ impl Prepared {
             child_owner: high(child_owner.as_fd())?,
             child_go: high(child_go.as_fd())?,
             child_failure: high(child_failure.as_fd())?,
-            agent: high(agent::executable()?)?,
+            agent: match plan.agent {
+                Some(_) => None,
+                None => Some(high(agent::sealed()?)?),
+            },
             listener: connections.listener.map(high).transpose()?,
             logs: connections.logs.map(high).transpose()?,
         })
@@ -150,7 +154,7 @@ impl Prepared {
     fn inheritance(&self) -> Inheritance {
         let number = |fd: &Option<OwnedFd>| fd.as_ref().map(|fd| fd.as_raw_fd());
         Inheritance {
-            agent: self.agent.as_raw_fd(),
+            agent: number(&self.agent),
             owner: self.child_owner.as_raw_fd(),
             listener: number(&self.listener),
             logs: number(&self.logs),

@@ -27,6 +27,8 @@ pub(crate) struct SourceId(pub usize);
 pub(crate) struct Place {
     pub parent: CString,
     pub name: CString,
+    /// Both together.
+    pub path: CString,
 }
 
 /// What holds the sandbox's own files.
@@ -136,6 +138,8 @@ pub(crate) struct Plan {
     pub sources: Vec<Source>,
     pub base: Base,
     pub steps: Vec<Step>,
+    /// The agent's file; None: the sealed memory file that is handed over.
+    pub agent: Option<SourceId>,
     pub limits: Vec<ResourceLimit>,
     pub landlock: Landlock,
     pub seccomp: Vec<libc::sock_filter>,
@@ -147,7 +151,17 @@ impl Place {
         Some(Self {
             parent: relative(&path.parent()?),
             name: c_string(path.file_name()?),
+            path: relative(path),
         })
+    }
+
+    /// `name` in the folder `parent` (`.` for the base itself).
+    pub(crate) fn beneath(parent: &str, name: &str) -> Self {
+        Self {
+            parent: c_string(parent),
+            name: c_string(name),
+            path: c_string(&format!("{parent}/{name}")),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control groups of one sandbox.
+//! The control groups of one sandbox: at most one of version 2, and some of version 1.
 
 use std::{
     fs::{self, File},
@@ -10,146 +10,99 @@ use std::{
 
 use agentkernel_backend::{Error, Result};
 use agentkernel_types::{ErrorKind, Resources, SandboxId};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 
-use super::{Limits, PREFIX};
+use super::{
+    Limits, PREFIX, counters,
+    counters::Usage,
+    found::folders_of,
+    settings::{PlannedGroup, plan},
+};
 
-/// Quota periods of the cpu controllers, in microseconds.
-const PERIOD_US: u64 = 100_000;
-
-/// Removed by [`Group::remove`]. Its folders are locked while this process holds it, so that nobody takes one that
-/// has no process yet for a leftover.
 #[derive(Debug)]
 pub struct Group {
     v2: Option<(PathBuf, OwnedFd)>,
     v1: Vec<PathBuf>,
+    /// Made here. Dropped while it is still empty, it goes; with a process in it, the kernel keeps it.
+    made: bool,
+    /// On its folders, so that `gc` takes none for a leftover that has no process yet.
     locks: Vec<File>,
 }
 
-/// What the processes of a group use. None: no controller counts it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Usage {
-    pub memory: Option<u64>,
-    pub cpu_us: Option<u64>,
-}
-
-/// A file of a controller and what is written to it. A failing write is refused unless `optional`.
-struct Setting {
-    file: &'static str,
-    value: String,
-    optional: bool,
-}
-
-fn setting(file: &'static str, value: impl ToString, optional: bool) -> Setting {
-    Setting {
-        file,
-        value: value.to_string(),
-        optional,
-    }
-}
-
 impl Group {
-    /// None if no limit that was asked for needs a group.
+    /// None if no limit that was asked for needs a group. An error leaves nothing behind.
     pub fn create(limits: &Limits, id: &SandboxId, resources: &Resources) -> Result<Option<Self>> {
-        let name = format!("{PREFIX}{id}");
+        let plans = plan(limits, resources)?;
+        if plans.is_empty() {
+            return Ok(None);
+        }
         let mut group = Self {
             v2: None,
             v1: Vec::new(),
+            made: true,
             locks: Vec::new(),
         };
-        let by_group = resources.pids.filter(|_| !super::counts_per_namespace());
-        let mut v2 = Vec::new();
-        if let Some(memory) = resources.memory {
-            if limits.v2_has("memory") {
-                v2.push(setting("memory.max", memory.bytes(), false));
-                v2.push(setting("memory.swap.max", 0, true));
-                // One process out of memory ends its sandbox's others neither here nor there: as a host would.
-            } else {
-                limits.memory()?;
-                let settings = [
-                    setting("memory.limit_in_bytes", memory.bytes(), false),
-                    setting("memory.memsw.limit_in_bytes", memory.bytes(), true),
-                ];
-                group.add_v1(limits.v1_memory.as_deref(), &name, &settings)?;
-            }
+        for plan in &plans {
+            group.add(plan, id)?;
         }
-        if let Some(cpus) = resources.cpus {
-            let quota = u64::from(cpus.millis()) * PERIOD_US / 1000;
-            if limits.v2_has("cpu") {
-                v2.push(setting("cpu.max", format!("{quota} {PERIOD_US}"), false));
-            } else {
-                limits.cpus()?;
-                let settings = [
-                    setting("cpu.cfs_period_us", PERIOD_US, false),
-                    setting("cpu.cfs_quota_us", quota, false),
-                ];
-                group.add_v1(limits.v1_cpu.as_deref(), &name, &settings)?;
-            }
-        }
-        if let Some(pids) = by_group {
-            if limits.v2_has("pids") {
-                v2.push(setting("pids.max", pids, false));
-            } else {
-                group.add_v1(
-                    limits.v1_pids.as_deref(),
-                    &name,
-                    &[setting("pids.max", pids, false)],
-                )?;
-            }
-        }
-        if let Some(parent) = limits.v2.as_deref().filter(|_| !v2.is_empty()) {
-            let path = parent.join(&name);
-            group.locks.extend(make(&path, &v2)?);
-            let folder = open(
-                &path,
-                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            );
-            group.v2 = Some((path.clone(), folder.map_err(|error| failed(&path, error.into()))?));
-        }
-        Ok((group.v2.is_some() || !group.v1.is_empty()).then_some(group))
+        Ok(Some(group))
     }
 
-    fn add_v1(&mut self, parent: Option<&Path>, name: &str, settings: &[Setting]) -> Result<()> {
-        let Some(parent) = parent else { return Ok(()) };
-        let path = parent.join(name);
-        // In the list before it is made: an error removes what is there.
-        self.v1.push(path.clone());
-        self.locks.extend(make(&path, settings)?);
+    fn add(&mut self, plan: &PlannedGroup, id: &SandboxId) -> Result<()> {
+        let path = plan.parent.join(format!("{PREFIX}{id}"));
+        match fs::create_dir(&path) {
+            // Of an earlier start that was killed: limits are written anew.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(|error| failed(&path, error))?,
+        }
+        let lock = File::open(&path)
+            .ok()
+            .filter(|folder| folder.try_lock_shared().is_ok());
+        self.locks.extend(lock);
+        // Known before it is filled, so that an error removes it.
+        if plan.version_two {
+            match open_folder(&path) {
+                Ok(folder) => self.v2 = Some((path.clone(), folder)),
+                Err(error) => {
+                    let _ = fs::remove_dir(&path);
+                    return Err(failed(&path, error));
+                }
+            }
+        } else {
+            self.v1.push(path.clone());
+        }
+        for setting in &plan.settings {
+            let file = path.join(setting.file);
+            match write(&file, &setting.value) {
+                Err(error) if setting.may_be_absent && error.kind() == io::ErrorKind::NotFound => {}
+                written => written.map_err(|error| failed(&file, error))?,
+            }
+        }
         Ok(())
     }
 
-    /// The groups of a sandbox that another process has started.
+    /// The groups of a sandbox that another process has started, wherever on the host they are.
     pub fn open(limits: &Limits, id: &SandboxId) -> Option<Self> {
-        let name = format!("{PREFIX}{id}");
-        let there = |parent: &Option<PathBuf>| {
-            parent
-                .as_ref()
-                .map(|parent| parent.join(&name))
-                .filter(|path| path.is_dir())
-        };
-        let v2 = there(&limits.v2).and_then(|path| {
-            let folder = open(
-                &path,
-                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-            .ok()?;
-            Some((path, folder))
-        });
-        let mut v1: Vec<PathBuf> = [&limits.v1_memory, &limits.v1_cpu, &limits.v1_pids]
-            .into_iter()
-            .filter_map(there)
-            .collect();
-        v1.dedup();
-        (v2.is_some() || !v1.is_empty()).then_some(Self {
-            v2,
-            v1,
+        let mut group = Self {
+            v2: None,
+            v1: Vec::new(),
+            made: false,
             locks: Vec::new(),
-        })
+        };
+        for (path, version_two) in folders_of(limits, id) {
+            if !version_two {
+                group.v1.push(path);
+            } else if let Ok(folder) = open_folder(&path) {
+                group.v2 = Some((path, folder));
+            }
+        }
+        (group.v2.is_some() || !group.v1.is_empty()).then_some(group)
     }
 
-    /// For a process that is born in the group: costs nothing.
+    /// For a process that is born in the group (`CLONE_INTO_CGROUP`): costs nothing.
     pub fn v2_fd(&self) -> Option<BorrowedFd<'_>> {
         self.v2.as_ref().map(|(_, folder)| folder.as_fd())
     }
@@ -157,51 +110,38 @@ impl Group {
     /// Version 1 takes a process only after it was born, and may let the caller wait some milliseconds.
     pub fn attach(&self, pid: u32) -> Result<()> {
         for path in &self.v1 {
-            fs::write(path.join("cgroup.procs"), pid.to_string()).map_err(|error| failed(path, error))?;
+            let file = path.join("cgroup.procs");
+            write(&file, &pid.to_string()).map_err(|error| failed(&file, error))?;
         }
         Ok(())
     }
 
     /// How many processes the memory limit has killed so far.
     pub fn oom_kills(&self) -> u64 {
-        let count = |path: &Path, file: &str| {
-            let text = fs::read_to_string(path.join(file)).unwrap_or_default();
-            text.lines()
-                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-                .unwrap_or(0)
-        };
-        let v2 = self
-            .v2
-            .as_ref()
-            .map_or(0, |(path, _)| count(path, "memory.events"));
-        v2 + self
-            .v1
-            .iter()
-            .map(|path| count(path, "memory.oom_control"))
-            .sum::<u64>()
+        self.folders().map(counters::oom_kills).sum()
     }
 
     pub fn usage(&self) -> Usage {
-        let number = |path: &Path, file: &str| -> Option<u64> {
-            fs::read_to_string(path.join(file)).ok()?.trim().parse().ok()
-        };
-        let v2 = |file: &str| self.v2.as_ref().and_then(|(path, _)| number(path, file));
-        let v1 = |file: &str| self.v1.iter().find_map(|path| number(path, file));
-        let cpu_v2 = self.v2.as_ref().and_then(|(path, _)| {
-            let text = fs::read_to_string(path.join("cpu.stat")).ok()?;
-            text.lines()
-                .find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok())
-        });
-        Usage {
-            memory: v2("memory.current").or_else(|| v1("memory.usage_in_bytes")),
-            cpu_us: cpu_v2.or_else(|| v1("cpuacct.usage").map(|ns| ns / 1000)),
-        }
+        self.folders()
+            .map(counters::usage)
+            .fold(Usage::default(), Usage::or)
     }
 
-    /// After every process in it has ended. The kernel may need a moment to notice.
+    /// Kills whatever is inside. For a sandbox whose PID 1 cannot be reached any other way.
+    pub fn kill(&self) -> Result<()> {
+        for path in self.folders() {
+            match write(&path.join("cgroup.kill"), "1") {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => kill_one_by_one(path)?,
+                written => written.map_err(|error| failed(path, error))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// After every process in it has ended. The kernel may need a moment to notice; at most a second is given.
     pub fn remove(&self) -> Result<()> {
         const ATTEMPTS: u32 = 200;
-        for path in self.v2.iter().map(|(path, _)| path).chain(&self.v1) {
+        for path in self.folders() {
             for attempt in 1.. {
                 match fs::remove_dir(path) {
                     Ok(()) => break,
@@ -213,26 +153,63 @@ impl Group {
         }
         Ok(())
     }
+
+    fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.v2
+            .iter()
+            .map(|(path, _)| path)
+            .chain(&self.v1)
+            .map(PathBuf::as_path)
+    }
 }
 
-fn make(path: &Path, settings: &[Setting]) -> Result<Option<File>> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(path, error)),
-        _ => {}
-    }
-    let lock = File::open(path)
-        .ok()
-        .filter(|folder| folder.try_lock_shared().is_ok());
-    for setting in settings {
-        let written = fs::write(path.join(setting.file), &setting.value);
-        if let Err(error) = written
-            && !setting.optional
-        {
+impl Drop for Group {
+    fn drop(&mut self) {
+        for path in self.folders().filter(|_| self.made) {
             let _ = fs::remove_dir(path);
-            return Err(failed(&path.join(setting.file), error));
         }
     }
-    Ok(lock)
+}
+
+/// Version 1, and version 2 before Linux 5.14. A process may make children meanwhile, so until none is seen.
+fn kill_one_by_one(path: &Path) -> Result<()> {
+    const ROUNDS: u32 = 100;
+    let file = path.join("cgroup.procs");
+    for _ in 0..ROUNDS {
+        let listed = || fs::read_to_string(&file).unwrap_or_default();
+        let members: Vec<i32> = listed().lines().filter_map(|line| line.parse().ok()).collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        // A number may have been given to another process since; a descriptor stays with the one that had it.
+        let held: Vec<(i32, OwnedFd)> = members
+            .into_iter()
+            .filter_map(|pid| Some((pid, pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?)))
+            .collect();
+        let still_there = listed();
+        for (pid, descriptor) in held {
+            if still_there.lines().any(|line| line.parse() == Ok(pid)) {
+                let _ = pidfd_send_signal(descriptor, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let message = format!("processes in {} do not end", path.display());
+    Err(Error::new(ErrorKind::Broken, "stop", message))
+}
+
+/// Never makes the file: a control group has the files that it has.
+fn write(file: &Path, value: &str) -> io::Result<()> {
+    use io::Write as _;
+    fs::OpenOptions::new()
+        .write(true)
+        .open(file)?
+        .write_all(value.as_bytes())
+}
+
+fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {

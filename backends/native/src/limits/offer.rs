@@ -1,4 +1,4 @@
-//! Which limits this host can enforce, and where: found by looking at what may be written.
+//! Which limits this host can enforce, and in which folders: found by looking at what may be written.
 
 use std::{
     fs,
@@ -8,6 +8,8 @@ use std::{
 use agentkernel_backend::{Error, Result};
 use rustix::fs::{Access, access};
 
+use super::hierarchy::{Hierarchy, Version, hierarchies};
+
 /// How a limit on processes is kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PidsBy {
@@ -16,15 +18,27 @@ pub enum PidsBy {
     Rlimit,
 }
 
-/// What the host offers. Folders are parents in which a group may be made.
+/// What the host offers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
-    pub(super) v2: Option<PathBuf>,
-    /// The controllers that `v2` gives to groups in it.
-    pub(super) v2_controllers: Vec<String>,
+    pub(super) hierarchies: Vec<Hierarchy>,
+    /// Folders of version 2 in which a group may be made, nearest first, with the controllers that they give.
+    pub(super) v2: Vec<Parent>,
     pub(super) v1_memory: Option<PathBuf>,
     pub(super) v1_cpu: Option<PathBuf>,
     pub(super) v1_pids: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Parent {
+    pub folder: PathBuf,
+    pub controllers: Vec<String>,
+}
+
+impl Parent {
+    pub fn gives(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|known| known == controller)
+    }
 }
 
 impl Limits {
@@ -35,48 +49,36 @@ impl Limits {
 
     /// From the contents of /proc/self/cgroup and /proc/self/mountinfo.
     pub(super) fn from_files(own_groups: &str, mounts: &str) -> Self {
-        let mut limits = Self::default();
-        for line in mounts.lines() {
-            let Some((root, mount_point, kind, options)) = cgroup_mount(line) else {
-                continue;
-            };
-            let own = |controller: &str| own_folder(own_groups, controller, root, Path::new(mount_point));
-            match kind {
-                "cgroup2" if limits.v2.is_none() => limits.take_v2(own("")),
-                "cgroup" => {
-                    for (controller, slot) in [
-                        ("memory", &mut limits.v1_memory),
-                        ("cpu", &mut limits.v1_cpu),
-                        ("pids", &mut limits.v1_pids),
-                    ] {
-                        if options.split(',').any(|option| option == controller) {
-                            *slot = own(controller).filter(|folder| is_writable(folder));
-                        }
-                    }
-                }
-                _ => {}
-            }
+        let hierarchies = hierarchies(mounts, own_groups);
+        let v1 = |controller: &str| {
+            let hierarchy = hierarchies
+                .iter()
+                .find(|hierarchy| hierarchy.has_controller(controller))?;
+            hierarchy.own.clone().filter(|folder| is_writable(folder))
+        };
+        let v2 = hierarchies
+            .iter()
+            .find(|hierarchy| hierarchy.version == Version::Two);
+        Self {
+            v1_memory: v1("memory"),
+            v1_cpu: v1("cpu"),
+            v1_pids: v1("pids"),
+            v2: v2.map(parents).unwrap_or_default(),
+            hierarchies,
         }
-        limits
     }
 
-    /// A group with processes cannot give controllers to groups in it, so the parent is tried as well (a
-    /// systemd user slice that was delegated, say).
-    fn take_v2(&mut self, own: Option<PathBuf>) {
-        let Some(own) = own else { return };
-        for candidate in [Some(own.as_path()), own.parent()].into_iter().flatten() {
-            let controllers =
-                fs::read_to_string(candidate.join("cgroup.subtree_control")).unwrap_or_default();
-            let controllers: Vec<String> = controllers.split_whitespace().map(str::to_owned).collect();
-            if is_writable(candidate) && !controllers.is_empty() {
-                (self.v2, self.v2_controllers) = (Some(candidate.to_owned()), controllers);
-                return;
-            }
-        }
+    /// The nearest folder that gives all of these controllers.
+    pub(super) fn v2_parent(&self, controllers: &[&str]) -> Option<&Path> {
+        let gives_all = |parent: &&Parent| controllers.iter().all(|controller| parent.gives(controller));
+        self.v2
+            .iter()
+            .find(gives_all)
+            .map(|parent| parent.folder.as_path())
     }
 
     pub(super) fn v2_has(&self, controller: &str) -> bool {
-        self.v2.is_some() && self.v2_controllers.iter().any(|known| known == controller)
+        self.v2_parent(&[controller]).is_some()
     }
 
     pub fn memory(&self) -> Result<()> {
@@ -96,6 +98,9 @@ impl Limits {
     }
 
     pub fn pids(&self) -> Result<PidsBy> {
+        if counts_per_namespace() {
+            return Ok(PidsBy::Rlimit);
+        }
         let group = self.v2_has("pids") || self.v1_pids.is_some();
         self.offered(group, "pids", "resources.pids")
             .map(|()| PidsBy::Group)
@@ -105,47 +110,75 @@ impl Limits {
         if is {
             return Ok(());
         }
-        let message = format!("no control group with the {controller} controller can be made here");
-        Err(Error::unsupported("create", field, message).hint(format!(
-            "run as root, or let systemd delegate it: `systemd-run --user --scope -p Delegate=yes agentkernel ...` ({controller})"
-        )))
+        let (reason, remedy) = self.refusal(controller);
+        let message = format!("this limit needs a control group with the {controller} controller: {reason}");
+        Err(Error::unsupported("create", field, message).hint(remedy))
     }
 
-    /// Every folder that may hold groups of ours.
-    pub(super) fn parents(&self) -> Vec<PathBuf> {
-        [&self.v2, &self.v1_memory, &self.v1_cpu, &self.v1_pids]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+    /// Why not, and the way out.
+    fn refusal(&self, controller: &str) -> (String, String) {
+        let own = |hierarchy: &&Hierarchy| hierarchy.has_controller(controller);
+        if let Some(hierarchy) = self.hierarchies.iter().find(own) {
+            let folder = hierarchy.own.as_ref().unwrap_or(&hierarchy.mount_point).display();
+            return (
+                format!("{folder} cannot be written"),
+                format!("run as root, or let an administrator give you a folder in {folder}"),
+            );
+        }
+        if let Some(nearest) = self.v2.first() {
+            let folder = nearest.folder.display();
+            return (
+                format!("{folder} does not hand it on"),
+                format!("let an administrator write +{controller} to {folder}/cgroup.subtree_control"),
+            );
+        }
+        if self
+            .hierarchies
+            .iter()
+            .any(|hierarchy| hierarchy.version == Version::Two)
+        {
+            let remedy =
+                "start it in a scope of your own: systemd-run --user --scope -p Delegate=yes agentkernel ...";
+            return (
+                "no group of this process may be written".to_owned(),
+                remedy.to_owned(),
+            );
+        }
+        (
+            "no hierarchy has it".to_owned(),
+            "mount the control groups at /sys/fs/cgroup".to_owned(),
+        )
     }
 }
 
-/// `(root, mount point, type, super options)` of a line of mountinfo.
-fn cgroup_mount(line: &str) -> Option<(&str, &str, &str, &str)> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut before = before.split(' ');
-    let (root, mount_point) = (before.nth(3)?, before.next()?);
-    let mut after = after.split(' ');
-    let kind = after.next()?;
-    kind.starts_with("cgroup")
-        .then(|| (root, mount_point, kind, after.nth(1).unwrap_or_default()))
+/// The process's own group and those above it, up to the first that may not be written: to move a process,
+/// the kernel wants to be allowed to write the lowest group above both ends.
+///
+/// A group that has processes cannot hand on controllers (but the root of all), so usually the one above the
+/// process's own is taken. The nearest is the right one: limits of the groups above still hold.
+fn parents(hierarchy: &Hierarchy) -> Vec<Parent> {
+    let Some(own) = &hierarchy.own else {
+        return Vec::new();
+    };
+    let above = own
+        .ancestors()
+        .take_while(|folder| folder.starts_with(&hierarchy.mount_point));
+    let writable = above.take_while(|folder| is_writable(folder));
+    writable.filter_map(parent).collect()
 }
 
-/// The folder of this process's own group. `controller` is empty for version 2.
-fn own_folder(own_groups: &str, controller: &str, root: &str, mount_point: &Path) -> Option<PathBuf> {
-    let path = own_groups.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next()?, parts.next()?);
-        (controllers.split(',').any(|known| known == controller)).then_some(path)
-    })?;
-    // In a container the mount shows a part of the tree only.
-    let beneath = path.strip_prefix(root.trim_end_matches('/')).unwrap_or(path);
-    Some(mount_point.join(beneath.trim_start_matches('/')))
+fn parent(folder: &Path) -> Option<Parent> {
+    let text = fs::read_to_string(folder.join("cgroup.subtree_control")).ok()?;
+    let controllers: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    (!controllers.is_empty()).then(|| Parent {
+        folder: folder.to_owned(),
+        controllers,
+    })
 }
 
-fn is_writable(folder: &Path) -> bool {
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok() && folder.join("cgroup.procs").exists()
+pub(super) fn is_writable(folder: &Path) -> bool {
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+        && access(folder.join("cgroup.procs"), Access::WRITE_OK).is_ok()
 }
 
 /// Every run has a limit on processes, so this is asked first: it costs one call.
@@ -156,50 +189,4 @@ pub(crate) fn counts_per_namespace() -> bool {
         .split(['.', '-'])
         .map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 14)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_controller_is_found_in_the_group_of_this_process() {
-        let own = "4:memory:/a/b\n0::/user.slice/x\n";
-        assert_eq!(
-            own_folder(own, "memory", "/", Path::new("/m")),
-            Some(PathBuf::from("/m/a/b"))
-        );
-        assert_eq!(
-            own_folder(own, "", "/", Path::new("/u")),
-            Some(PathBuf::from("/u/user.slice/x"))
-        );
-        assert_eq!(
-            own_folder(own, "memory", "/a", Path::new("/m")),
-            Some(PathBuf::from("/m/b"))
-        );
-        assert_eq!(own_folder(own, "pids", "/", Path::new("/m")), None);
-    }
-
-    #[test]
-    fn a_line_of_mountinfo_tells_the_hierarchy() {
-        let line = "30 25 0:26 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory";
-        assert_eq!(
-            cgroup_mount(line),
-            Some(("/", "/sys/fs/cgroup/memory", "cgroup", "rw,memory"))
-        );
-        assert_eq!(cgroup_mount("30 25 0:26 / /proc rw - proc proc rw"), None);
-    }
-
-    #[test]
-    fn without_any_hierarchy_limits_are_refused_by_name() {
-        let none = Limits::from_files("", "");
-        assert_eq!(
-            none.memory().expect_err("nothing is offered").field(),
-            Some("resources.memory")
-        );
-        assert_eq!(
-            none.cpus().expect_err("nothing is offered").field(),
-            Some("resources.cpus")
-        );
-    }
 }

@@ -1,9 +1,15 @@
-//! From rules to a classic BPF program: a binary search over the call numbers, so that any call is judged
-//! in a dozen steps and the kernel's look at every number (for its cache of always-allowed calls) is short.
+//! From rules to a classic BPF program.
+//!
+//! A binary search over the call numbers: any call is judged in a dozen steps, and the kernel's own look at
+//! every number (for its cache of calls that are always allowed) is short. Every piece of the program ends in
+//! a return and jumps only forward within itself, so pieces are put together by appending.
 
 use libc::sock_filter;
 
-use super::rules::{Decision, PERSONALITIES, Rule, TERMINAL_CONTROLS, absent};
+use super::{
+    UNKNOWN,
+    rule::{Arguments, Clause, Condition, Decision, Rule, Verdict},
+};
 
 // linux/bpf_common.h
 const LOAD_WORD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
@@ -11,78 +17,77 @@ const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
 const JUMP_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const JUMP_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-const JUMP_ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
-// linux/seccomp.h: struct seccomp_data and the return values
+// linux/seccomp.h: struct seccomp_data
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
-const ALLOW: u32 = 0x7fff_0000;
-const KILL_PROCESS: u32 = 0x8000_0000;
-const ERRNO: u32 = 0x0005_0000;
+const ARGUMENTS: u32 = 16;
 
-// linux/audit.h
+// linux/audit.h. Both are little-endian, which `word_of` relies on.
 #[cfg(target_arch = "x86_64")]
-pub(super) const NATIVE: u32 = 0xc000_003e;
+pub(super) const NATIVE: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64
 #[cfg(target_arch = "aarch64")]
-pub(super) const NATIVE: u32 = 0xc000_00b7;
-/// The bit of x32 calls in a number on x86-64; no other call has it.
-pub(super) const X32: u32 = 0x4000_0000;
+pub(super) const NATIVE: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
 
-/// The low word of an argument. The kernel takes these arguments as 32-bit integers, so the high word,
-/// which a caller may fill with anything, means nothing.
-const fn argument(index: u32) -> u32 {
-    16 + 8 * index
-}
+/// Numbers from here on are calls of x32 on x86-64, a second table with its own ways to pass arguments.
+pub(super) const X32: u32 = 0x4000_0000;
+/// A tracer writes this number to skip a call. Not an x32 call, and no reason for another error than the
+/// kernel's own.
+pub(super) const SKIPPED: u32 = u32::MAX;
 
 pub(super) fn program(rules: &[Rule]) -> Vec<sock_filter> {
     let mut program = vec![
         load(ARCHITECTURE),
         jump(JUMP_EQUAL, NATIVE, 1, 0),
-        // A 32-bit entry would be judged by the wrong table: nothing that is built for here makes one.
-        end(KILL_PROCESS),
+        // The 32-bit entry has a table of its own: judged by this one, anything could pass. Nothing that is
+        // built for this machine enters there, so whoever does is stopped for good.
+        end(libc::SECCOMP_RET_KILL_PROCESS),
         load(NUMBER),
-        jump(JUMP_AT_LEAST, X32, 0, 1),
-        refuse(libc::ENOSYS),
+        jump(JUMP_AT_LEAST, X32, 0, 3),
+        jump(JUMP_EQUAL, SKIPPED, 0, 1),
+        end(value_of(UNKNOWN)),
+        end(value_of(Verdict::Refuse(libc::EPERM))),
     ];
-    program.extend(search(&segments(rules)));
+    program.extend(search(&ranges(rules)));
     program
 }
 
-/// From `first` on, up to the next segment, the decision is the same.
+/// From `first` up to the next range the decision is the same.
 #[derive(Clone, Copy)]
-struct Segment {
+struct Range {
     first: u32,
     decision: Decision,
 }
 
-fn segments(rules: &[Rule]) -> Vec<Segment> {
-    let highest = rules
-        .last()
-        .map_or(0, |rule| rule.number)
-        .max(super::rules::LAST_KNOWN)
-        + 1;
-    let mut segments: Vec<Segment> = Vec::new();
-    let mut rules = rules.iter().peekable();
-    for number in 0..=highest {
-        let decision = rules
-            .next_if(|rule| rule.number == number)
-            .map_or(absent(number), |rule| rule.decision);
-        if segments.last().is_none_or(|last| last.decision != decision) {
-            segments.push(Segment {
-                first: number,
-                decision,
-            });
-        }
+/// `rules` are in the order of their numbers, which are below [`X32`].
+fn ranges(rules: &[Rule]) -> Vec<Range> {
+    const GAP: Decision = Decision::Always(UNKNOWN);
+    let mut ranges = vec![Range {
+        first: 0,
+        decision: GAP,
+    }];
+    for rule in rules {
+        // Where a range of the same number stands, it is the gap behind the call before.
+        ranges.pop_if(|last| last.first == rule.number);
+        ranges.push(Range {
+            first: rule.number,
+            decision: rule.decision,
+        });
+        ranges.push(Range {
+            first: rule.number + 1,
+            decision: GAP,
+        });
     }
-    segments
+    ranges.dedup_by(|next, kept| next.decision == kept.decision);
+    ranges
 }
 
-fn search(segments: &[Segment]) -> Vec<sock_filter> {
-    if let [only] = segments {
+fn search(ranges: &[Range]) -> Vec<sock_filter> {
+    if let [only] = ranges {
         return judge(only.decision);
     }
-    let (low, high) = segments.split_at(segments.len() / 2);
+    let (low, high) = ranges.split_at(ranges.len() / 2);
     let (first, low, high) = (high[0].first, search(low), search(high));
     let mut program = Vec::with_capacity(low.len() + high.len() + 2);
     match u8::try_from(low.len()) {
@@ -105,97 +110,46 @@ fn search(segments: &[Segment]) -> Vec<sock_filter> {
 
 fn judge(decision: Decision) -> Vec<sock_filter> {
     match decision {
-        Decision::Allow => vec![end(ALLOW)],
-        Decision::Refuse(errno) => vec![refuse(errno)],
-        Decision::WithoutBits(mask) => {
-            vec![
-                load(argument(0)),
-                jump(JUMP_ANY_BIT, mask, 0, 1),
-                refuse(libc::EPERM),
-                end(ALLOW),
-            ]
+        Decision::Always(verdict) => vec![end(value_of(verdict))],
+        Decision::Check(Arguments {
+            clauses, otherwise, ..
+        }) => {
+            let mut program: Vec<sock_filter> = clauses.iter().flat_map(clause).collect();
+            program.push(end(value_of(*otherwise)));
+            program
         }
-        Decision::SocketPair => vec![
-            load(argument(0)),
-            jump(JUMP_EQUAL, libc::AF_UNIX as u32, 1, 0),
-            refuse(libc::EAFNOSUPPORT),
-            end(ALLOW),
-        ],
-        Decision::Socket => socket(),
-        Decision::Ioctl => none_of(1, &TERMINAL_CONTROLS),
-        Decision::Personality => one_of(0, &PERSONALITIES),
     }
 }
 
-/// Unix sockets of every type; IPv4 and IPv6 streams and datagrams of the protocols that everybody uses (a raw
-/// one needs a capability that nobody has); netlink for the list of addresses only.
-fn socket() -> Vec<sock_filter> {
-    const TYPE_MASK: u32 = 0xf;
-    const PROTOCOLS: [i32; 5] = [
-        0,
-        libc::IPPROTO_ICMP,
-        libc::IPPROTO_TCP,
-        libc::IPPROTO_UDP,
-        libc::IPPROTO_ICMPV6,
-    ];
-    let mut inet = vec![
-        load(argument(1)),
-        sock_filter {
-            code: AND,
-            jt: 0,
-            jf: 0,
-            k: TYPE_MASK,
-        },
-        jump(JUMP_EQUAL, libc::SOCK_STREAM as u32, 2, 0),
-        jump(JUMP_EQUAL, libc::SOCK_DGRAM as u32, 1, 0),
-        refuse(libc::ESOCKTNOSUPPORT),
-        load(argument(2)),
-    ];
-    for (index, protocol) in PROTOCOLS.iter().enumerate() {
-        // Over the remaining comparisons and the refusal to the end.
-        inet.push(jump(
-            JUMP_EQUAL,
-            *protocol as u32,
-            (PROTOCOLS.len() - index) as u8,
-            0,
-        ));
+/// Built from the end, because a condition that fails jumps behind it.
+fn clause(clause: &Clause) -> Vec<sock_filter> {
+    let mut reversed = vec![end(value_of(clause.then))];
+    for condition in clause.when.iter().rev() {
+        let over = u8::try_from(reversed.len()).expect("a clause has a handful of conditions");
+        reversed.push(jump(JUMP_EQUAL, condition.value, 0, over));
+        if condition.mask != u32::MAX {
+            reversed.push(sock_filter {
+                code: AND,
+                jt: 0,
+                jf: 0,
+                k: condition.mask,
+            });
+        }
+        reversed.push(load(word_of(condition)));
     }
-    inet.extend([refuse(libc::EPROTONOSUPPORT), end(ALLOW)]);
-    let netlink = [
-        load(argument(2)),
-        jump(JUMP_EQUAL, libc::NETLINK_ROUTE as u32, 1, 0),
-        refuse(libc::EPROTONOSUPPORT),
-        end(ALLOW),
-    ];
-    let mut program = vec![
-        load(argument(0)),
-        jump(JUMP_EQUAL, libc::AF_UNIX as u32, 0, 1),
-        end(ALLOW),
-        jump(JUMP_EQUAL, libc::AF_NETLINK as u32, 3, 0),
-        jump(JUMP_EQUAL, libc::AF_INET as u32, 2 + netlink.len() as u8, 0),
-        jump(JUMP_EQUAL, libc::AF_INET6 as u32, 1 + netlink.len() as u8, 0),
-        refuse(libc::EAFNOSUPPORT),
-    ];
-    program.extend(netlink);
-    program.extend(inet);
-    program
+    reversed.reverse();
+    reversed
 }
 
-fn none_of(index: u32, values: &[u32]) -> Vec<sock_filter> {
-    listed(index, values, refuse(libc::EPERM), end(ALLOW))
+fn word_of(condition: &Condition) -> u32 {
+    ARGUMENTS + 8 * u32::from(condition.argument) + if condition.high { 4 } else { 0 }
 }
 
-fn one_of(index: u32, values: &[u32]) -> Vec<sock_filter> {
-    listed(index, values, end(ALLOW), refuse(libc::EPERM))
-}
-
-fn listed(index: u32, values: &[u32], found: sock_filter, otherwise: sock_filter) -> Vec<sock_filter> {
-    let mut program = vec![load(argument(index))];
-    for (position, value) in values.iter().enumerate() {
-        program.push(jump(JUMP_EQUAL, *value, (values.len() - position) as u8, 0));
+pub(super) fn value_of(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Allow => libc::SECCOMP_RET_ALLOW,
+        Verdict::Refuse(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
     }
-    program.extend([otherwise, found]);
-    program
 }
 
 fn load(offset: u32) -> sock_filter {
@@ -218,8 +172,4 @@ fn end(value: u32) -> sock_filter {
         jf: 0,
         k: value,
     }
-}
-
-fn refuse(errno: i32) -> sock_filter {
-    end(ERRNO | errno as u32)
 }

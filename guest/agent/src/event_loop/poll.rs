@@ -55,6 +55,11 @@ impl PollSet {
             )
         };
         if ready < 0 {
+            if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+                // It would fail for ever, and an agent that hears nothing would outlive its owner.
+                // SAFETY: ends the process, and as the first one the sandbox with it.
+                unsafe { libc::_exit(1) };
+            }
             // Interrupted: nothing of what it left there counts.
             self.descriptors
                 .iter_mut()

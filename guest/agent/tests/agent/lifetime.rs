@@ -76,7 +76,8 @@ async fn shutdown_asks_first_and_kills_after_the_grace() {
         .await
         .unwrap();
     let (stdout, _, exit) = polite.collect(100).await.unwrap();
-    assert_eq!((&stdout[..], exit), (&b"bye\n"[..], Exit::code(5)));
+    let stopped = Exit::code(5).with_cause(ExitCause::SandboxStopped);
+    assert_eq!((&stdout[..], exit), (&b"bye\n"[..], stopped));
     assert_eq!(
         stubborn.collect(100).await.unwrap().2.status,
         Exit::signal(9).status
