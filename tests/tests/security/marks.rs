@@ -54,6 +54,8 @@ impl Marks {
         // A folder of programs beside a file of credentials.
         write_for_everyone(&home.user_home().join(".cargo/bin/tool"), "#!/bin/sh\n");
         let socket = std::env::temp_dir().join(format!("mark-{word}.sock"));
+        let listener = UnixListener::bind(&socket).expect("a free path");
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).expect("own socket");
         let abstract_socket = format!("mark-{word}");
         let address = SocketAddr::from_abstract_name(&abstract_socket).expect("a short name");
         let shared_memory_key = i32::try_from(std::process::id()).expect("a process number") << 8 | 0x17;
@@ -61,10 +63,7 @@ impl Marks {
         make_queue(&queue);
         Self {
             process: Command::new("sleep").arg(&word).spawn().expect("sleep is there"),
-            _listeners: [
-                UnixListener::bind(&socket).expect("a free path"),
-                UnixListener::bind_addr(&address).expect("a free name"),
-            ],
+            _listeners: [listener, UnixListener::bind_addr(&address).expect("a free name")],
             tcp: TcpListener::bind("127.0.0.1:0").expect("a free port"),
             shared_memory: make_shared_memory(shared_memory_key),
             shared_memory_key,
