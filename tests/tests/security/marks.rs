@@ -13,6 +13,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command},
+    sync::atomic::{AtomicI32, Ordering},
 };
 
 use agentkernel_tests::cli::{Home, marker, namespace};
@@ -58,7 +59,7 @@ impl Marks {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).expect("own socket");
         let abstract_socket = format!("mark-{word}");
         let address = SocketAddr::from_abstract_name(&abstract_socket).expect("a short name");
-        let shared_memory_key = i32::try_from(std::process::id()).expect("a process number") << 8 | 0x17;
+        let shared_memory_key = free_key();
         let queue = CString::new(format!("/mark-{word}")).expect("no NUL");
         make_queue(&queue);
         Self {
@@ -130,6 +131,13 @@ pub fn write_for_everyone(path: &Path, content: &str) {
     fs::create_dir_all(folder).expect("a folder can be made");
     fs::write(path, content).expect("a file can be written");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("own file");
+}
+
+/// A key that no other mark of this process or of another has.
+fn free_key() -> i32 {
+    static NEXT: AtomicI32 = AtomicI32::new(1);
+    let process = i32::try_from(std::process::id()).expect("a process number");
+    (process << 7) | NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn make_shared_memory(key: i32) -> i32 {

@@ -16,6 +16,10 @@ use crate::{
 const CLASS: &str = "capabilities";
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
+/// Whether the value of a field is as it must be.
+type Wanted = fn(&str) -> bool;
+type Attempt = fn() -> std::io::Result<i64>;
+
 /// A newer kernel may know more: the last one is asked for.
 const MOST_CAPABILITIES: i32 = 64;
 
@@ -28,7 +32,7 @@ pub fn checks(_: &Facts) -> Vec<Check> {
             move |_| in_chain(set, |value| value.bytes().all(|byte| byte == b'0')),
         ));
     }
-    let chains: [(&str, &str, fn(&str) -> bool); 3] = [
+    let chains: [(&str, &str, Wanted); 3] = [
         (
             "no_new_privs is set all the way to PID 1",
             "NoNewPrivs",
@@ -118,7 +122,7 @@ pub fn identity_checks(_: &Facts) -> Vec<Check> {
         Check::new(CLASS, "one user is mapped", |_| one_id("/proc/self/uid_map")),
         Check::new(CLASS, "one group is mapped", |_| one_id("/proc/self/gid_map")),
     ];
-    let greedy: [(&str, fn() -> std::io::Result<i64>); 5] = [
+    let greedy: [(&str, Attempt); 5] = [
         ("a better priority", || {
             call(libc::SYS_setpriority, &[0, 0, -10i64 as usize])
         }),

@@ -64,7 +64,9 @@ const MACHINE: [&str; 44] = [
 ];
 
 /// Kinds of nodes by what they would lead to: type, major and minor number.
-const NODES: [(&str, u32, u32, u32); 6] = [
+const NODES: [(&str, u32, u32, u32); 7] = [
+    // No device: how an overlay marks a removed file. It needs no privilege.
+    ("a deletion mark", libc::S_IFCHR, 0, 0),
     ("the memory of the machine", libc::S_IFCHR, 1, 1),
     ("a null device", libc::S_IFCHR, 1, 3),
     ("FUSE", libc::S_IFCHR, 10, 229),

@@ -72,7 +72,8 @@ pub fn checks(facts: &Facts) -> Vec<Check> {
         ("marked file", facts.all("marker-file")),
         ("marked credential", facts.all("credential-marker")),
     ] {
-        for path in paths.iter().cloned() {
+        for path in paths {
+            let path = path.clone();
             checks.push(Check::new(CLASS, format!("{kind} {path}"), move |_| {
                 unreadable(&path)
             }));

@@ -112,6 +112,9 @@ pub fn socket_checks(_: &Facts) -> Vec<Check> {
             judge(set_option(level, option, value), refused)
         }));
     }
+    checks.push(Check::new("kernel-interfaces", "TLS in the kernel", |_| {
+        judge(kernel_tls(), &[libc::EPERM, libc::ENOPROTOOPT, libc::ENOENT])
+    }));
     checks.push(Check::new("kernel-interfaces", "read the packet filter", |_| {
         judge(packet_filter(), &[libc::EPERM, libc::ENOPROTOOPT])
     }));
@@ -124,7 +127,7 @@ pub fn socket_checks(_: &Facts) -> Vec<Check> {
 pub fn checks(_: &Facts) -> Vec<Check> {
     vec![
         Check::new(CLASS, "loopback is the only interface", |facts| {
-            private(facts, || only_loopback())
+            private(facts, only_loopback)
         }),
         Check::new(CLASS, "there is no IPv4 route", |facts| {
             private(facts, || no_routes("/proc/net/route", 1))
@@ -182,6 +185,13 @@ fn set_option(level: i32, option: i32, value: i32) -> io::Result<i64> {
     let size = size_of::<i32>() as libc::socklen_t;
     // SAFETY: an integer of ours and its size.
     answer(unsafe { libc::setsockopt(inet(), level, option, (&raw const value).cast(), size) })
+}
+
+/// On a socket without a connection: who is let through gets ENOTCONN.
+fn kernel_tls() -> io::Result<i64> {
+    let socket = i32::try_from(socket(libc::AF_INET, libc::SOCK_STREAM, 0)?).expect("a descriptor");
+    // SAFETY: three bytes of ours and their number.
+    answer(unsafe { libc::setsockopt(socket, libc::SOL_TCP, libc::TCP_ULP, c"tls".as_ptr().cast(), 3) })
 }
 
 /// Asks how large the table of the oldest packet filter is.

@@ -37,11 +37,6 @@ const CALLS: &[(&str, c_long, &[usize])] = &[
     ("finit_module", libc::SYS_finit_module, &[NONE, 0, 0]),
     ("delete_module", libc::SYS_delete_module, &[0, 0]),
     ("open_by_handle_at", libc::SYS_open_by_handle_at, &[NONE, 0, 0]),
-    (
-        "name_to_handle_at",
-        libc::SYS_name_to_handle_at,
-        &[NONE, 0, 0, 0, 0],
-    ),
     ("quotactl", libc::SYS_quotactl, &[NONE, 0, 0, 0]),
     ("quotactl_fd", libc::SYS_quotactl_fd, &[NONE, NONE, 0, 0]),
     ("swapon", libc::SYS_swapon, &[0, 0]),
@@ -61,11 +56,6 @@ const CALLS: &[(&str, c_long, &[usize])] = &[
     ("memfd_secret", libc::SYS_memfd_secret, &[0]),
     ("migrate_pages", libc::SYS_migrate_pages, &[0, 0, 0, 0]),
     ("move_pages", libc::SYS_move_pages, &[0, 0, 0, 0, 0, 0]),
-    (
-        "set_mempolicy_home_node",
-        libc::SYS_set_mempolicy_home_node,
-        &[0, 0, 0, 0],
-    ),
     ("vhangup", libc::SYS_vhangup, &[]),
     ("fanotify_init", libc::SYS_fanotify_init, &[0, 0]),
     ("fanotify_mark", libc::SYS_fanotify_mark, &[NONE, 0, 0, NONE, 0]),
@@ -114,6 +104,12 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         })
         .collect();
     checks.extend([
+        Check::new(CLASS, "name_to_handle_at", |_| {
+            // Refused like by a file system without handles, which every caller knows.
+            let refused = &[libc::EPERM, libc::ENOSYS, libc::EOPNOTSUPP];
+            judge(call(libc::SYS_name_to_handle_at, &[NONE, 0, 0, 0, 0]), refused)
+        }),
+        Check::new(CLASS, "change a limit of PID 1", |_| limit_of_first()),
         Check::new(CLASS, "adjtimex that sets", |_| set_clock(libc::SYS_adjtimex)),
         Check::new(CLASS, "clock_adjtime that sets", |_| {
             set_clock(libc::SYS_clock_adjtime)
@@ -143,6 +139,22 @@ pub fn checks(_: &Facts) -> Vec<Check> {
         Check::new(CLASS, "the 32-bit entry", |_| old_entry()),
     ]);
     checks
+}
+
+/// Sets what is set already. A command has the user of PID 1, so ids alone do not refuse it.
+fn limit_of_first() -> Outcome {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: only asks, into a structure of ours.
+    let asked = unsafe { libc::prlimit(1, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) };
+    if asked != 0 {
+        return blocked("it cannot even be asked for");
+    }
+    // SAFETY: a structure of ours.
+    let set = unsafe { libc::prlimit(1, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    judge(crate::attempt::answer(set), REFUSED)
 }
 
 /// Adds nothing to the clock: where it works, the clock stays.
