@@ -128,6 +128,11 @@ impl Home {
         }
     }
 
+    /// Whether every command runs as another user than this process.
+    pub fn is_rootless(&self) -> bool {
+        self.user.is_some()
+    }
+
     pub fn program(&self) -> &Path {
         &self.program
     }
