@@ -110,6 +110,12 @@ pub const CREDENTIAL_STORES: &[CredentialStore] = stores! {
         ".local/share/com.vercel.cli" ".wrangler" ".config/.wrangler" ".config/railway" ".railway" ".config/render" ".render"
         ".cloudflared" ".ngrok2" ".config/ngrok" ".supabase" ".config/stripe" ".shopify" ".config/shopify";
     "databricks": ".databrickscfg" ".databricks";
+    "access": ".tsh" ".okta" ".granted" ".config/tailscale" ".step" ".minisign" ".android/adbkey";
+    "services": ".circleci" ".travis" ".config/travis" ".sentryclirc" ".jfrog" ".influxdbv2" ".expo" ".dbt" ".config/cachix" ".cachix"
+        ".cdsapirc" ".config/earthengine" ".streamlit" ".vultr-cli.yaml" ".config/nix" ".Renviron" ".config/libvirt"
+        ".lein/credentials.clj" ".lein/credentials.clj.gpg";
+    "shares": ".config/filezilla" ".filezilla" ".smbcredentials" ".davfs2";
+    "backup": ".config/borg" ".config/kopia" ".config/restic";
     "snowflake": ".snowflake" ".snowsql" ".config/snowflake";
     "terraform": ".terraform.d" ".terraformrc" ".config/opentofu" ".tofurc";
     "pulumi": ".pulumi" ".config/pulumi";
