@@ -1,7 +1,7 @@
 //! The native backend against the suite that every backend passes: as root or not, as the tests run.
 
 use std::{
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::PathBuf,
     sync::{
         Arc,
@@ -101,4 +101,36 @@ impl Harness for Native {
 async fn the_native_backend_keeps_the_contract() {
     let report = agentkernel_conformance::assert_suite(Arc::new(Native::connect().await)).await;
     println!("{}", report.summary());
+}
+
+/// The same suite in a process of an unprivileged user: other ids, other mounts, no groups of its own.
+#[test]
+fn the_native_backend_keeps_the_contract_without_root() {
+    const USER: u32 = 54_321;
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become somebody else; the other test has run without root");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // The build folder may lie where others cannot look.
+    let program = folder.path().join("conformance");
+    std::fs::copy(std::env::current_exe().expect("a test has one"), &program).expect("it can be copied");
+    for path in [folder.path(), &program] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own");
+        std::os::unix::fs::chown(path, Some(USER), Some(USER)).expect("root can give files away");
+    }
+    let output = std::process::Command::new(&program)
+        .args(["--exact", "the_native_backend_keeps_the_contract", "--nocapture"])
+        .env("TMPDIR", folder.path())
+        .env("HOME", folder.path())
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(folder.path())
+        .uid(USER)
+        .gid(USER)
+        .output()
+        .expect("it can be started");
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "the suite has not run: {text}");
 }
