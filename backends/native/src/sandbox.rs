@@ -215,7 +215,15 @@ impl Shared {
         let must_ask = process.is_none() || !grace.is_zero();
         if let Some(connection) = connection.filter(|_| must_ask) {
             // A hostile sandbox may not answer: the deadline decides.
-            let _ = tokio::time::timeout(grace + AFTER_GRACE, connection.shutdown(cx, grace)).await;
+            let asked = tokio::time::timeout(grace + AFTER_GRACE, connection.shutdown(cx, grace)).await;
+            if process.is_none() && !matches!(asked, Ok(Ok(()))) {
+                // Its socket stays, so that it is still seen, and found by the next try and by `gc`.
+                return Err(Error::new(
+                    ErrorKind::TimedOut,
+                    "stop",
+                    "the sandbox does not answer and goes on",
+                ));
+            }
         }
         if let Some(process) = process {
             crate::launch::kill(&process);

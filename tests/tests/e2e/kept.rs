@@ -302,3 +302,31 @@ fn two_sandboxes_see_nothing_of_each_other() {
     child.kill().expect("a child can be killed");
     child.wait().expect("a killed child can be waited for");
 }
+
+/// Its starter was killed before it could store who the first process is, and that process does not answer: a stop
+/// must not forget the sandbox, but say that it goes on.
+#[test]
+fn a_sandbox_that_does_not_answer_is_not_forgotten() {
+    let home = Home::new();
+    home.create("box", &[]).success();
+    let marker = marker();
+    home.call(["exec", "-d", "box", "--", "sleep", &marker]).success();
+    wait_until("it sleeps", PATIENCE, || sleepers(&marker).len() == 1);
+    let first = init_of(sleepers(&marker)[0]).expect("a sandbox has a first process");
+    let record = home.state().join("data/sandboxes/box/record.json");
+    let mut stored: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&record).expect("it is there")).expect("it is JSON");
+    stored["handle"]["process"] = serde_json::Value::Null;
+    std::fs::write(&record, stored.to_string()).expect("it can be written");
+    kill(first, Signal::STOP);
+    let outcome = home.call(["stop", "-t", "1s", "box"]).expect_code(124);
+    assert!(
+        outcome.errors().contains("does not answer"),
+        "{}",
+        outcome.errors()
+    );
+    assert_eq!(sleepers(&marker).len(), 1, "it was ended after all");
+    kill(first, Signal::CONT);
+    home.call(["stop", "box"]).success();
+    wait_until("nothing is left", PATIENCE, || sleepers(&marker).is_empty());
+}
