@@ -73,7 +73,7 @@ impl Host {
             limit_disk: true,
             limit_disk_kept: false,
             host_image: true,
-            registry_images: false,
+            registry_images: agentkernel_types::RegistryImages::None,
             oom_reported: limits.memory().is_ok(),
             caveats: self.caveats(),
         }

@@ -45,6 +45,7 @@ async fn try_one(backend: &NativeBackend) -> Result<(), Error> {
         name: None,
         lifetime: Lifetime::Ephemeral,
         image: ImageRef::Host,
+        image_id: None,
         profile: Profile::Restrictive,
         root: RootAccess::ReadOnly,
         network: NetworkMode::None,

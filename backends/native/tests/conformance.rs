@@ -27,6 +27,7 @@ impl Native {
         Settings {
             runtime_dir: folder.path().join("run"),
             cache_dir: folder.path().join("cache"),
+            images_dir: folder.path().join("images"),
         }
     }
 
@@ -70,6 +71,7 @@ impl Harness for Native {
             name: None,
             lifetime,
             image: ImageRef::Host,
+            image_id: None,
             profile: Profile::Moderate,
             root: RootAccess::Writable,
             network: NetworkMode::None,

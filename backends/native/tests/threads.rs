@@ -24,6 +24,7 @@ fn spec(number: u64) -> SandboxSpec {
         name: None,
         lifetime: Lifetime::Ephemeral,
         image: ImageRef::Host,
+        image_id: None,
         profile: Profile::Restrictive,
         root: RootAccess::ReadOnly,
         network: NetworkMode::None,
@@ -75,6 +76,7 @@ async fn sandboxes_start_from_a_process_whose_threads_allocate_all_the_time() {
     let settings = Settings {
         runtime_dir: folder.path().join("run"),
         cache_dir: folder.path().join("cache"),
+        images_dir: folder.path().join("images"),
     };
     let backend = (agentkernel_native::DESCRIPTOR.connect)(&settings)
         .await

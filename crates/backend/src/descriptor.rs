@@ -30,6 +30,8 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// Things that can be made again.
     pub cache_dir: PathBuf,
+    /// The store of images (`agentkernel-image`).
+    pub images_dir: PathBuf,
 }
 
 /// What `doctor` shows of one backend.

@@ -33,7 +33,7 @@ fn nothing() -> Capabilities {
         limit_pids: false,
         limit_disk: false,
         limit_disk_kept: false,
-        registry_images: false,
+        registry_images: agentkernel_types::RegistryImages::None,
         oom_reported: false,
         ..everything(Isolation::Container)
     }
@@ -69,7 +69,7 @@ async fn a_fake_that_has_only_a_network_and_images_passes() {
     let capabilities = Capabilities {
         networks: vec![NetworkMode::Host],
         host_image: false,
-        registry_images: true,
+        registry_images: agentkernel_types::RegistryImages::Own,
         limit_disk_kept: false,
         ..everything(Isolation::Container)
     };

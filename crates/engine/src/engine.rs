@@ -51,6 +51,7 @@ impl Engine {
         let settings = Settings {
             runtime_dir: paths.runtime.clone(),
             cache_dir: paths.cache.clone(),
+            images_dir: paths.images(),
         };
         let (connected, store) = (Mutex::default(), OnceLock::new());
         Self {

@@ -3,8 +3,8 @@
 use agentkernel_backend::{Capabilities, Error, Result};
 use agentkernel_control::{Choice, Notice, SandboxRequest};
 use agentkernel_types::{
-    EnvVar, ErrorKind, GuestPath, ImageRef, Lifetime, Mount, NetworkMode, Resources, RootAccess, SandboxId,
-    SandboxSpec,
+    EnvVar, ErrorKind, GuestPath, ImageRef, Lifetime, Mount, NetworkMode, RegistryImages, Resources,
+    RootAccess, SandboxId, SandboxSpec,
 };
 
 use crate::{facts::Facts, failure::from_policy};
@@ -34,6 +34,7 @@ pub(crate) fn plan(
         name: request.name.clone(),
         lifetime,
         image,
+        image_id: None,
         profile: request.profile,
         root: if request.grants.read_only {
             RootAccess::ReadOnly
@@ -71,7 +72,7 @@ fn image(
 ) -> Result<ImageRef> {
     if let Some(image) = &request.image {
         choices.push(choice("image", image, "asked for"));
-        if matches!(image, ImageRef::Registry(_)) && !has.registry_images {
+        if matches!(image, ImageRef::Registry(_)) && has.registry_images == RegistryImages::None {
             return Err(Error::unsupported(
                 "plan",
                 "image",
@@ -92,7 +93,7 @@ fn image(
     if let Some(runtime) = &detected.runtime {
         choices.push(choice("runtime", runtime, detected.why.clone()));
     }
-    if detected.image == ImageRef::Host || has.registry_images {
+    if detected.image == ImageRef::Host || has.registry_images != RegistryImages::None {
         choices.push(choice("image", &detected.image, detected.why.clone()));
         return Ok(detected.image.clone());
     }

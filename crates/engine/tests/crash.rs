@@ -62,6 +62,7 @@ async fn crashed(stage: &Stage, phase: Phase, with_sandbox: bool, with_handle: b
 async fn fake_of(stage: &Stage) -> std::sync::Arc<dyn agentkernel_backend::Backend> {
     let paths = paths(&stage.folder);
     let settings = agentkernel_backend::Settings {
+        images_dir: paths.images(),
         runtime_dir: paths.runtime,
         cache_dir: paths.cache,
     };

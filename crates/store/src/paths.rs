@@ -62,6 +62,11 @@ impl Paths {
         })
     }
 
+    /// The store of images: kept sandboxes need theirs, and imported ones cannot be fetched again.
+    pub fn images(&self) -> PathBuf {
+        self.data.join("images")
+    }
+
     pub fn make_data(&self) -> Result<&Path> {
         make_private_folder(&self.data).map(|()| self.data.as_path())
     }

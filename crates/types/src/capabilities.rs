@@ -28,9 +28,21 @@ pub struct Capabilities {
     /// For kept sandboxes.
     pub limit_disk_kept: bool,
     pub host_image: bool,
-    pub registry_images: bool,
+    pub registry_images: RegistryImages,
     /// Tells an out-of-memory kill from any other.
     pub oom_reported: bool,
     /// What this host lacks, in sentences for people: a wall that is missing, a limit that cannot be kept.
     pub caveats: Vec<String>,
+}
+
+/// Whether images other than the host's can be used, and who sees to it that they are there.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistryImages {
+    #[default]
+    None,
+    /// Unpacked layers of our own store: the engine puts the image there before `create`.
+    Layers,
+    /// The backend fetches them itself, at `create`.
+    Own,
 }

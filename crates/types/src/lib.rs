@@ -5,9 +5,11 @@
 
 mod capabilities;
 mod command;
+mod digest;
 mod error;
 mod exit;
 mod image;
+mod image_event;
 mod isolation;
 mod mount;
 mod name;
@@ -19,11 +21,13 @@ mod spec;
 mod units;
 mod user;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, RegistryImages};
 pub use command::{Command, EnvVar, ExecId, ExecSpec, Signal, StdinMode, TerminalSize};
+pub use digest::Digest;
 pub use error::{ErrorKind, ParseError};
 pub use exit::{Exit, ExitCause, ExitStatus};
 pub use image::ImageRef;
+pub use image_event::{ImageEvent, LayerState};
 pub use isolation::Isolation;
 pub use mount::Mount;
 pub use name::{BackendName, SandboxId, SandboxName};

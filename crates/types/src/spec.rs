@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName, UserSpec,
+    Digest, EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName,
+    UserSpec,
 };
 
 /// Every field is honoured or refused by name; none is a hint.
@@ -14,6 +15,9 @@ pub struct SandboxSpec {
     pub name: Option<SandboxName>,
     pub lifetime: Lifetime,
     pub image: ImageRef,
+    /// The image in our store that the reference was resolved to. None: the host, or the backend resolves it itself.
+    #[serde(default)]
+    pub image_id: Option<Digest>,
     /// Where the grants came from; the fields below are what counts.
     pub profile: Profile,
     pub root: RootAccess,

@@ -26,7 +26,10 @@ const OTHER_MEANINGS: [&str; 1] = [
     "crates/policy/src/credentials.rs",
 ];
 
-const FREE: [&str; 5] = [
+const FREE: [&str; 7] = [
+    // Image formats, registries and engines that hold images have these names, too; nothing there chooses a backend.
+    "crates/image/",
+    "crates/pull/",
     "crates/registry/",
     "crates/cli/",
     "backends/",

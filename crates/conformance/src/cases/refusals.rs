@@ -26,7 +26,7 @@ list! {
     |has| !has.limit_disk => a_disk_limit_is_refused_by_name,
     |has| has.kept && !has.limit_disk_kept => a_disk_limit_of_a_kept_sandbox_is_refused_by_name,
     |has| !has.host_image => the_host_image_is_refused_by_name,
-    |has| !has.registry_images => a_registry_image_is_refused_by_name,
+    |has| has.registry_images == agentkernel_types::RegistryImages::None => a_registry_image_is_refused_by_name,
     |has| !has.terminal => a_terminal_is_refused_by_name,
     |has| !has.detached_exec => a_detached_command_is_refused_by_name,
     |has| !has.files => there_is_no_file_facet_without_files,

@@ -8,7 +8,7 @@ pub(super) fn check(has: &Capabilities, spec: &SandboxSpec) -> Result<()> {
     let disk = if kept { has.limit_disk_kept } else { has.limit_disk };
     let image = match spec.image {
         ImageRef::Host => has.host_image,
-        ImageRef::Registry(_) => has.registry_images,
+        ImageRef::Registry(_) => has.registry_images != agentkernel_types::RegistryImages::None,
     };
     let wishes = [
         ("lifetime", kept, has.kept),

@@ -112,7 +112,7 @@ pub fn everything(isolation: Isolation) -> Capabilities {
         limit_disk: true,
         limit_disk_kept: true,
         host_image: true,
-        registry_images: true,
+        registry_images: agentkernel_types::RegistryImages::Own,
         oom_reported: true,
         caveats: Vec::new(),
     }
@@ -174,6 +174,7 @@ impl Harness for FakeHarness {
             } else {
                 ImageRef::Registry("example/image:1".to_owned())
             },
+            image_id: None,
             profile: Profile::Moderate,
             root: RootAccess::Writable,
             network: *has.networks.first().unwrap_or(&NetworkMode::None),

@@ -180,7 +180,7 @@ pub fn paths(folder: &tempfile::TempDir) -> Paths {
 
 pub fn host_only(isolation: Isolation) -> Capabilities {
     Capabilities {
-        registry_images: false,
+        registry_images: agentkernel_types::RegistryImages::None,
         ..everything(isolation)
     }
 }

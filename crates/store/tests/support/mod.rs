@@ -24,6 +24,7 @@ pub fn record() -> Record {
         name: None,
         lifetime: Lifetime::Kept,
         image: ImageRef::Host,
+        image_id: None,
         profile: Profile::Moderate,
         root: RootAccess::Writable,
         network: NetworkMode::None,

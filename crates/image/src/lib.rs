@@ -1,0 +1,20 @@
+//! OCI images: their names, their configuration, a store of unpacked layers, and archives.
+//!
+//! Everything that comes in is hostile until it is unpacked: names stay beneath the layer's folder at every step,
+//! sizes and counts are bounded, digests are compared. No network here (`agentkernel-pull`), no async runtime:
+//! callers block a thread of their own.
+//!
+//! This crate must not know backends, and must not run anything out of an image.
+
+pub mod archive;
+mod config;
+mod image;
+mod reference;
+mod store;
+pub mod unpack;
+
+pub use agentkernel_backend::{Error, Result};
+pub use config::ImageConfig;
+pub use image::{Account, Accounts, Image, Layer, Owners, Source};
+pub use reference::Reference;
+pub use store::{Lease, Listed, Removed, Store, Writer};
