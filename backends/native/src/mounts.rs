@@ -16,8 +16,8 @@ use rustix::{
 use crate::{
     image,
     launch::{
-        idmap,
         identity::Identity,
+        idmap,
         sys::{self, attribute},
     },
     privilege::Privilege,

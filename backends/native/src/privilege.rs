@@ -6,7 +6,7 @@ use agentkernel_types::SandboxId;
 
 use crate::{
     image::User,
-    launch::{idmap::dedicated_host_id, identity::Identity},
+    launch::{identity::Identity, idmap::dedicated_host_id},
 };
 
 /// The two ways of making a sandbox.

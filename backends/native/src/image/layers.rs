@@ -16,8 +16,8 @@ use crate::{
     handle::Handle,
     host::Host,
     launch::{
-        idmap::dedicated_block,
         identity::{IdMap, Identity, MAX_IDS},
+        idmap::dedicated_block,
         plan::Source,
     },
     mounts,
@@ -168,7 +168,9 @@ pub(crate) fn prepare(image: &Image, privilege: Privilege, identity: &Identity) 
         });
     }
     let Some(top) = lowers.first() else {
-        return Err(Error::new(ErrorKind::InvalidSpec, "start", "the image has no layer").with("field", "image"));
+        return Err(
+            Error::new(ErrorKind::InvalidSpec, "start", "the image has no layer").with("field", "image"),
+        );
     };
     let found = fs::symlink_metadata(&top.tree).map_err(failed(&top.tree))?;
     let known = |map: &IdMap, id: u32, builder: u32| map.host(id).map_or(builder, |_| id);

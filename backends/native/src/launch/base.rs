@@ -3,16 +3,15 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::{
-    fs::{
-        AtFlags, CWD, Gid, Mode, OFlags, Uid, accessat, chmodat, chownat, mkdirat, openat, renameat,
-    },
+    fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, accessat, chmodat, chownat, mkdirat, openat, renameat},
     io::Errno,
     mount::{MountPropagationFlags, OpenTreeFlags, mount_change, open_tree},
 };
 
 use super::{
     child::{
-        BASE, FIRST_SOURCE, attach_at_path, attach_layer, attach_onto, make_directory, new_mount, place, settle,
+        BASE, FIRST_SOURCE, attach_at_path, attach_layer, attach_onto, make_directory, new_mount, place,
+        settle,
     },
     plan::{Base, Overlay, Plan, SourceId},
     sys::{self, SysResult, attribute},

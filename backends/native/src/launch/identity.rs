@@ -28,7 +28,11 @@ pub(crate) struct IdMap(Vec<(u32, u32)>);
 
 impl Identity {
     /// One user and nothing else.
-    pub(crate) fn single((uid, gid): (u32, u32), (host_uid, host_gid): (u32, u32), drop_groups: bool) -> Self {
+    pub(crate) fn single(
+        (uid, gid): (u32, u32),
+        (host_uid, host_gid): (u32, u32),
+        drop_groups: bool,
+    ) -> Self {
         Self {
             uid,
             gid,

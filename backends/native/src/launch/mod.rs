@@ -6,8 +6,8 @@
 pub(crate) mod agent;
 mod base;
 mod child;
-pub(crate) mod idmap;
 pub(crate) mod identity;
+pub(crate) mod idmap;
 pub(crate) mod landlock;
 mod obstacle;
 pub(crate) mod plan;
@@ -123,8 +123,7 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
 
 /// The child has inherited the layers' mounts and waits: now that its namespace has its maps, they get its owners.
 fn map_layers(pid: u32, plan: &Plan) -> Result<()> {
-    const ATTRIBUTES: u64 =
-        sys::attribute::READ_ONLY | sys::attribute::NO_SUID | sys::attribute::NO_DEV;
+    const ATTRIBUTES: u64 = sys::attribute::READ_ONLY | sys::attribute::NO_SUID | sys::attribute::NO_DEV;
     let mut namespace = None;
     for source in &plan.sources {
         let Source::Layer(mount) = source else {

@@ -18,7 +18,14 @@ use super::plan::{Overlay, Plan, Step};
 /// None: not the fault of the image.
 pub(super) fn explain(step: &Step, error: Errno, plan: &Plan) -> Option<Error> {
     let overlay = plan.overlay.as_ref()?;
-    let blocked = [Errno::LOOP, Errno::NOTDIR, Errno::ISDIR, Errno::EXIST, Errno::INVAL, Errno::NOENT];
+    let blocked = [
+        Errno::LOOP,
+        Errno::NOTDIR,
+        Errno::ISDIR,
+        Errno::EXIST,
+        Errno::INVAL,
+        Errno::NOENT,
+    ];
     if !blocked.contains(&error) {
         return None;
     }
@@ -32,9 +39,13 @@ pub(super) fn explain(step: &Step, error: Errno, plan: &Plan) -> Option<Error> {
     let first = target.split('/').next().unwrap_or_default();
     let error = Error::new(ErrorKind::InvalidSpec, "start", found).because(std::io::Error::from(error));
     Some(if kernel.contains(&first) {
-        error.with("field", "image").hint("every sandbox has its own: use another image")
+        error
+            .with("field", "image")
+            .hint("every sandbox has its own: use another image")
     } else {
-        error.with("field", "mounts").hint("name a target that goes through no link of the image")
+        error
+            .with("field", "mounts")
+            .hint("name a target that goes through no link of the image")
     })
 }
 

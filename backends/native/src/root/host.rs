@@ -15,12 +15,7 @@ use crate::{
 };
 
 impl Composer {
-    pub(super) fn host_image(
-        &mut self,
-        image: &HostImage,
-        own: &[(&'static str, Vec<u8>)],
-        user: &User,
-    ) {
+    pub(super) fn host_image(&mut self, image: &HostImage, own: &[(&'static str, Vec<u8>)], user: &User) {
         self.system_folders(image);
         self.etc(image, own);
         self.private_folders(user);

@@ -8,7 +8,7 @@ use agentkernel_types::GuestPath;
 use super::{Composer, PLAIN};
 use crate::{
     image::Layers,
-    launch::plan::{Lower, Overlay, Place, Step, c_string},
+    launch::plan::{Lower, Overlay, Place, Step},
 };
 
 impl Composer {

@@ -16,7 +16,6 @@ use agentkernel_types::{GuestPath, RootAccess, SandboxSpec};
 use crate::{
     image::{self, HostImage, Layers, User},
     launch::{
-        landlock::right,
         plan::{Base, Landlock, Overlay, Place, Source, SourceId, Step, c_string, relative},
         sys::attribute,
     },
@@ -252,7 +251,6 @@ impl Composer {
             self.read_only_again(&GuestPath::root());
         }
     }
-
 }
 
 /// A device node bound over a file: `NO_DEV` would make it unreadable.
