@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use agentkernel_types::{Digest, GuestPath};
 use serde::{Deserialize, Serialize};
 
-use crate::ImageConfig;
+use crate::{ImageConfig, unpack::Ownership};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Image {
@@ -19,6 +19,8 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// All owners that occur in any layer, and those of its accounts.
     pub owners: Owners,
+    /// Whom the files of the layers belong to on disk.
+    pub ownership: Ownership,
     pub accounts: Accounts,
     /// Milliseconds since 1970.
     pub created_at_ms: u64,
@@ -33,6 +35,8 @@ pub struct Layer {
     pub tree: PathBuf,
     /// Bytes of all regular files.
     pub content_bytes: u64,
+    /// Bytes that it takes in the store: the content and the recipe.
+    pub stored_bytes: u64,
     pub entries: u64,
 }
 
