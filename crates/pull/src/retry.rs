@@ -59,7 +59,10 @@ impl<'a> Attempts<'a> {
 
     fn growing(&self) -> Duration {
         let factor = 1 << (self.failed - 1).min(16);
-        self.patience.pause.saturating_mul(factor).min(self.patience.longest_pause)
+        self.patience
+            .pause
+            .saturating_mul(factor)
+            .min(self.patience.longest_pause)
     }
 }
 
@@ -127,7 +130,10 @@ mod tests {
         ];
         for (again, reached) in hopeless {
             let mut attempts = Attempts::new(patience(), &progress, "a layer");
-            assert!(attempts.pause(failing(again), reached).await.is_err(), "{again:?}");
+            assert!(
+                attempts.pause(failing(again), reached).await.is_err(),
+                "{again:?}"
+            );
         }
     }
 }

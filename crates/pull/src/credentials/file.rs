@@ -45,7 +45,14 @@ struct Entry {
 pub(super) fn read(path: &Path) -> Result<Option<ConfigFile>, String> {
     let unreadable = |error: io::Error| format!("cannot read {}: {error}", path.display());
     let file = match File::open(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
         opened => opened.map_err(unreadable)?,
     };
     if !file.metadata().map_err(unreadable)?.is_file() {
@@ -53,9 +60,14 @@ pub(super) fn read(path: &Path) -> Result<Option<ConfigFile>, String> {
     }
     let mut text = Vec::new();
     file.take(FILE_BYTES).read_to_end(&mut text).map_err(unreadable)?;
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|error| format!("{} is not valid: line {}, column {}", path.display(), error.line(), error.column()))
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        format!(
+            "{} is not valid: line {}, column {}",
+            path.display(),
+            error.line(),
+            error.column()
+        )
+    })
 }
 
 /// What a helper is asked for.
@@ -66,14 +78,21 @@ pub(super) fn helper_key(registry: &str) -> &str {
 impl ConfigFile {
     /// The helper that knows this registry's credentials.
     pub(super) fn helper(&self, registry: &str) -> Option<&str> {
-        let own = self.cred_helpers.get(registry).or_else(|| self.cred_helpers.get(helper_key(registry)));
-        own.or(self.creds_store.as_ref()).map(String::as_str).filter(|name| !name.is_empty())
+        let own = self
+            .cred_helpers
+            .get(registry)
+            .or_else(|| self.cred_helpers.get(helper_key(registry)));
+        own.or(self.creds_store.as_ref())
+            .map(String::as_str)
+            .filter(|name| !name.is_empty())
     }
 
     /// Credentials that stand in the file. The error is one that may be shown.
     pub(super) fn stored(&self, registry: &str, repository: &str) -> Result<Option<Credentials>, String> {
         match self.entry(registry, repository) {
-            Some((key, entry)) => entry.credentials().map_err(|why| format!("the entry {key:?} {why}")),
+            Some((key, entry)) => entry
+                .credentials()
+                .map_err(|why| format!("the entry {key:?} {why}")),
             None => Ok(None),
         }
     }
@@ -93,10 +112,16 @@ impl ConfigFile {
 
 /// The host that an older kind of key stands for: `https://HOST/v1/`.
 fn host_of(key: &str) -> &str {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let rest = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
     let Some(rest) = rest else { return "" };
     let host = rest.split('/').next().unwrap_or_default();
-    if matches!(host, "index.docker.io" | "registry-1.docker.io") { HUB } else { host }
+    if matches!(host, "index.docker.io" | "registry-1.docker.io") {
+        HUB
+    } else {
+        host
+    }
 }
 
 impl Entry {
@@ -177,14 +202,19 @@ mod tests {
             "a.example":{"username":"host","password":"1"},
             "a.example/team":{"username":"team","password":"2"},
             "a.example/team/app":{"identitytoken":"3"}}}"#;
-        assert_eq!(found(json, "a.example", "team/app").as_deref(), Some("identity 3"));
+        assert_eq!(
+            found(json, "a.example", "team/app").as_deref(),
+            Some("identity 3")
+        );
         assert_eq!(found(json, "a.example", "team/other").as_deref(), Some("team:2"));
         assert_eq!(found(json, "a.example", "teams").as_deref(), Some("host:1"));
     }
 
     #[test]
     fn a_helper_for_one_registry_goes_before_the_one_for_all() {
-        let config = config(r#"{"credHelpers":{"a.example":"one","https://index.docker.io/v1/":"hub"},"credsStore":"all"}"#);
+        let config = config(
+            r#"{"credHelpers":{"a.example":"one","https://index.docker.io/v1/":"hub"},"credsStore":"all"}"#,
+        );
         assert_eq!(config.helper("a.example"), Some("one"));
         assert_eq!(config.helper("docker.io"), Some("hub"));
         assert_eq!(config.helper("b.example"), Some("all"));
@@ -195,7 +225,10 @@ mod tests {
         for auth in ["!!!!", "c2VjcmV0", "/////w=="] {
             let json = format!(r#"{{"auths":{{"a.example":{{"auth":"{auth}"}}}}}}"#);
             let why = config(&json).stored("a.example", "x").expect_err("damaged");
-            assert!(why.contains("a.example") && !why.contains(auth) && !why.contains("secret"), "{why}");
+            assert!(
+                why.contains("a.example") && !why.contains(auth) && !why.contains("secret"),
+                "{why}"
+            );
         }
     }
 

@@ -73,7 +73,8 @@ fn judge(program: &str, success: bool, answer: &[u8]) -> Result<Option<Credentia
             false => Err(format!("{program} failed: {}", printable(&said))),
         };
     }
-    let answer: Answer = serde_json::from_slice(answer).map_err(|_| format!("{program} gives no valid answer"))?;
+    let answer: Answer =
+        serde_json::from_slice(answer).map_err(|_| format!("{program} gives no valid answer"))?;
     let secret = Secret::new(answer.secret);
     Ok(match answer.username.as_str() {
         "" => None,
@@ -92,13 +93,20 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_is_a_path_or_an_option_is_refused() {
         for name in ["", "../evil", "a/b", "a b", "x;y", "\u{e9}"] {
-            assert!(get(name, "a.example").await.is_err_and(|why| why.contains("no name")), "{name:?}");
+            assert!(
+                get(name, "a.example")
+                    .await
+                    .is_err_and(|why| why.contains("no name")),
+                "{name:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_helper_that_is_not_there_is_named() {
-        let why = get("agentkernel-test-none", "a.example").await.expect_err("not installed");
+        let why = get("agentkernel-test-none", "a.example")
+            .await
+            .expect_err("not installed");
         assert_eq!(why, "docker-credential-agentkernel-test-none is not installed");
     }
 
@@ -108,7 +116,10 @@ mod tests {
         assert!(matches!(password, Ok(Some(Credentials::Password { user, .. })) if user == "ann"));
         let token = judge("p", true, br#"{"Username":"<token>","Secret":"s"}"#);
         assert!(matches!(token, Ok(Some(Credentials::IdentityToken(_)))));
-        assert!(matches!(judge("p", false, b"credentials not found in native keychain\n"), Ok(None)));
+        assert!(matches!(
+            judge("p", false, b"credentials not found in native keychain\n"),
+            Ok(None)
+        ));
         assert!(judge("p", false, b"locked\n").is_err_and(|why| why == "p failed: locked"));
         assert!(judge("p", true, b"secret").is_err_and(|why| !why.contains("secret")));
     }

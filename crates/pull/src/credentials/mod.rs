@@ -42,7 +42,11 @@ pub(crate) fn files(only: Option<&Path>) -> Vec<PathBuf> {
     if let Some(only) = only {
         return vec![only.to_owned()];
     }
-    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let docker = variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")));
     [
         variable("REGISTRY_AUTH_FILE"),
@@ -122,6 +126,8 @@ mod tests {
         for header in headers {
             assert_eq!(format!("{header:?}"), "Sensitive");
         }
-        assert!(bearer(&Secret::new("hid\nden")).is_err_and(|failure| !format!("{failure:?}").contains("hid")));
+        assert!(
+            bearer(&Secret::new("hid\nden")).is_err_and(|failure| !format!("{failure:?}").contains("hid"))
+        );
     }
 }

@@ -151,7 +151,13 @@ mod tests {
     #[test]
     fn only_what_an_offline_machine_sees_is_unreachable() {
         let unreachable = [Reason::Dns, Reason::Refused, Reason::Timeout];
-        let others = [Reason::Tls, Reason::Auth, Reason::NotFound, Reason::RateLimit, Reason::Digest];
+        let others = [
+            Reason::Tls,
+            Reason::Auth,
+            Reason::NotFound,
+            Reason::RateLimit,
+            Reason::Digest,
+        ];
         for reason in unreachable {
             assert!(is_unreachable(&Failure::new(reason, "x").into()), "{reason:?}");
         }

@@ -24,10 +24,13 @@ pub(crate) fn resolve_failed(error: io::Error) -> Box<dyn StdError + Send + Sync
 
 /// An error and its causes, from the outside in.
 fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        let error: &'a (dyn StdError + 'static) = *error;
         // An I/O error that wraps another one passes over it in `source()`.
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => error.source(),
+        }
     })
     .take(32)
 }
@@ -72,7 +75,11 @@ fn classify(host: &str, error: &reqwest::Error) -> Failure {
 }
 
 pub(crate) fn timed_out(host: &str, connecting: bool) -> Failure {
-    let what = if connecting { "does not answer" } else { "stopped sending" };
+    let what = if connecting {
+        "does not answer"
+    } else {
+        "stopped sending"
+    };
     Failure::new(Reason::Timeout, format!("the registry {host} {what}"))
         .again(Again::IfReached)
         .hint(through_proxy("check the network"))
@@ -107,9 +114,16 @@ fn from_tls(host: &str, error: &rustls::Error) -> Failure {
     let (why, hint) = match error {
         Tls::InvalidCertificate(why) => from_certificate(host, why),
         Tls::InvalidMessage(_) => ("it does not speak TLS".to_owned(), insecure_hint(host)),
-        _ => ("no common version or cipher of TLS".to_owned(), insecure_hint(host)),
+        _ => (
+            "no common version or cipher of TLS".to_owned(),
+            insecure_hint(host),
+        ),
     };
-    Failure::new(Reason::Tls, format!("no secure connection to the registry {host}: {why}")).hint(hint)
+    Failure::new(
+        Reason::Tls,
+        format!("no secure connection to the registry {host}: {why}"),
+    )
+    .hint(hint)
 }
 
 fn from_certificate(host: &str, error: &CertificateError) -> (String, String) {
@@ -138,7 +152,10 @@ fn from_certificate(host: &str, error: &CertificateError) -> (String, String) {
             "tell who runs the registry".to_owned(),
         ),
         other => (
-            format!("its certificate is not acceptable ({})", super::printable(&format!("{other:?}"))),
+            format!(
+                "its certificate is not acceptable ({})",
+                super::printable(&format!("{other:?}"))
+            ),
             "tell who runs the registry".to_owned(),
         ),
     }
@@ -149,9 +166,18 @@ fn insecure_hint(host: &str) -> String {
 }
 
 fn through_proxy(hint: &str) -> String {
-    const VARIABLES: [&str; 6] =
-        ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    match VARIABLES.iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+    const VARIABLES: [&str; 6] = [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ];
+    match VARIABLES
+        .iter()
+        .find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    {
         Some(name) => format!("{hint}, and the proxy that {name} names"),
         None => hint.to_owned(),
     }
@@ -168,4 +194,3 @@ pub(crate) fn from_io(what: &str, error: io::Error) -> Failure {
     };
     failure.because(error)
 }
-

@@ -27,7 +27,10 @@ pub(crate) async fn read_bounded(
             format!("the registry {host} sends more than the {limit} bytes that this may have"),
         )
     };
-    if response.content_length().is_some_and(|length| length > limit as u64) {
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit as u64)
+    {
         return Err(too_large());
     }
     let mut body = Vec::new();
@@ -78,19 +81,23 @@ pub(crate) async fn refusal(host: &str, what: &str, response: Response, stall: D
             Failure::new(Reason::NotFound, format!("{what} does not exist on {host}"))
                 .hint("check the name and the tag")
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Failure::new(Reason::Auth, format!("the registry {host} denies access to {what}{said}"))
-        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(
+            Reason::Auth,
+            format!("the registry {host} denies access to {what}{said}"),
+        ),
         StatusCode::TOO_MANY_REQUESTS => {
-            let when = wait.map_or(String::new(), |wait| format!("; it allows more in {} s", wait.as_secs()));
+            let when = wait.map_or(String::new(), |wait| {
+                format!("; it allows more in {} s", wait.as_secs())
+            });
             Failure::new(Reason::RateLimit, format!("the registry {host} allows no more requests for now{when}"))
                 .again(again)
                 .hint(format!("sign in with `docker login {host}` for a higher limit, or set a mirror in [registries.\"{host}\"]"))
         }
         StatusCode::REQUEST_TIMEOUT => broken(host, status, &said).again(again),
         status if status.is_server_error() => broken(host, status, &said).again(again),
-        StatusCode::BAD_REQUEST => broken(host, status, &said)
-            .hint(format!("if it speaks TLS, remove insecure = true from [registries.\"{host}\"]")),
+        StatusCode::BAD_REQUEST => broken(host, status, &said).hint(format!(
+            "if it speaks TLS, remove insecure = true from [registries.\"{host}\"]"
+        )),
         status => broken(host, status, &said),
     }
 }
@@ -106,13 +113,20 @@ pub(crate) async fn words(host: &str, mut response: Response, stall: Duration) -
 }
 
 fn broken(host: &str, status: StatusCode, said: &str) -> Failure {
-    Failure::new(Reason::Protocol, format!("the registry {host} answers {}{said}", status.as_u16()))
+    Failure::new(
+        Reason::Protocol,
+        format!("the registry {host} answers {}{said}", status.as_u16()),
+    )
 }
 
 fn explanation(body: &[u8]) -> Option<String> {
     let envelope: Envelope = serde_json::from_slice(body).ok()?;
     let first = envelope.errors.into_iter().next()?;
-    let text = if first.message.is_empty() { first.code } else { first.message };
+    let text = if first.message.is_empty() {
+        first.code
+    } else {
+        first.message
+    };
     let text = printable(&text);
     (!text.is_empty()).then(|| format!(" ({text})"))
 }
@@ -133,6 +147,9 @@ mod tests {
         assert_eq!(explanation(body).as_deref(), Some(" (no [31m way)"));
         assert_eq!(explanation(b"<html>"), None);
         assert_eq!(explanation(br#"{"errors":[]}"#), None);
-        assert_eq!(explanation(br#"{"errors":[{"code":"DENIED"}]}"#).as_deref(), Some(" (DENIED)"));
+        assert_eq!(
+            explanation(br#"{"errors":[{"code":"DENIED"}]}"#).as_deref(),
+            Some(" (DENIED)")
+        );
     }
 }

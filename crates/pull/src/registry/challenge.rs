@@ -25,7 +25,10 @@ pub(crate) fn challenge(headers: &HeaderMap) -> Option<Challenge> {
             }
             if parsed.scheme.eq_ignore_ascii_case("bearer") {
                 let find = |name: &str| {
-                    let found = parsed.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+                    let found = parsed
+                        .params
+                        .iter()
+                        .find(|(key, _)| key.eq_ignore_ascii_case(name));
                     found.map(|(_, value)| value.to_unescaped())
                 };
                 if let Some(realm) = find("realm") {
@@ -63,10 +66,19 @@ mod tests {
     #[test]
     fn challenges_of_real_registries_are_understood() {
         let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/alpine:pull""#;
-        assert_eq!(parse(&[hub]), bearer("https://auth.docker.io/token", Some("registry.docker.io")));
-        assert_eq!(parse(&[r#"bearer REALM="https://a/t""#]), bearer("https://a/t", None));
+        assert_eq!(
+            parse(&[hub]),
+            bearer("https://auth.docker.io/token", Some("registry.docker.io"))
+        );
+        assert_eq!(
+            parse(&[r#"bearer REALM="https://a/t""#]),
+            bearer("https://a/t", None)
+        );
         assert_eq!(parse(&[r#"Basic realm="Registry""#]), Some(Challenge::Basic));
-        assert_eq!(parse(&[r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#]), bearer("https://a/t", None));
+        assert_eq!(
+            parse(&[r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#]),
+            bearer("https://a/t", None)
+        );
         assert_eq!(parse(&["Negotiate", "Bearer service=\"x\""]), None);
         assert_eq!(parse(&[]), None);
     }

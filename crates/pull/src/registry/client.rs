@@ -56,7 +56,11 @@ fn build(key: &Key) -> Outcome<Client> {
         Some(path) => read_authorities(path)?,
         None => Vec::new(),
     };
-    let policy = if key.follows { redirect_policy() } else { redirect::Policy::none() };
+    let policy = if key.follows {
+        redirect_policy()
+    } else {
+        redirect::Policy::none()
+    };
     let builder = || -> ClientBuilder {
         Client::builder()
             .user_agent(USER_AGENT)
@@ -71,7 +75,11 @@ fn build(key: &Key) -> Outcome<Client> {
         .build()
         // A machine without any authority can still use plain HTTP; TLS then fails with an unknown issuer.
         .or_else(|_| {
-            let policy = if key.follows { redirect_policy() } else { redirect::Policy::none() };
+            let policy = if key.follows {
+                redirect_policy()
+            } else {
+                redirect::Policy::none()
+            };
             builder().redirect(policy).tls_certs_only([]).build()
         })
         .map_err(|error| Failure::new(Reason::Tls, "cannot prepare secure connections").because(error))
@@ -88,10 +96,15 @@ fn install_provider() {
 
 fn read_authorities(path: &Path) -> Outcome<Vec<Certificate>> {
     let wrong = |why: String| {
-        Failure::new(Reason::Tls, format!("cannot use the authorities in {}: {why}", path.display()))
-            .hint("`ca` names a PEM file with certificates")
+        Failure::new(
+            Reason::Tls,
+            format!("cannot use the authorities in {}: {why}", path.display()),
+        )
+        .hint("`ca` names a PEM file with certificates")
     };
-    let length = fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
+    let length = fs::metadata(path)
+        .map_err(|error| wrong(error.to_string()))?
+        .len();
     if length > CA_BYTES {
         return Err(wrong("it is larger than 1 MiB".to_owned()));
     }
@@ -107,7 +120,10 @@ fn read_authorities(path: &Path) -> Outcome<Vec<Certificate>> {
 fn redirect_policy() -> redirect::Policy {
     redirect::Policy::custom(|attempt| {
         let downgrade = attempt.url().scheme() != "https"
-            && attempt.previous().last().is_some_and(|previous| previous.scheme() == "https");
+            && attempt
+                .previous()
+                .last()
+                .is_some_and(|previous| previous.scheme() == "https");
         if downgrade {
             attempt.error("a redirect from https to http")
         } else if attempt.previous().len() > REDIRECTS {

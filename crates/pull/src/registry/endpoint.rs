@@ -24,13 +24,21 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(hosts: &BTreeMap<String, RegistrySettings>, place: &str, repository: &str, is_mirror: bool) -> Self {
+    fn new(
+        hosts: &BTreeMap<String, RegistrySettings>,
+        place: &str,
+        repository: &str,
+        is_mirror: bool,
+    ) -> Self {
         let (place, plain) = match (place.strip_prefix("http://"), place.strip_prefix("https://")) {
             (Some(rest), _) => (rest, true),
             (_, Some(rest)) => (rest, false),
             _ => (place, false),
         };
-        let (name, prefix) = place.trim_end_matches('/').split_once('/').unwrap_or((place.trim_end_matches('/'), ""));
+        let (name, prefix) = place
+            .trim_end_matches('/')
+            .split_once('/')
+            .unwrap_or((place.trim_end_matches('/'), ""));
         let settings = hosts.get(name).cloned().unwrap_or_default();
         let insecure = plain || settings.insecure;
         let scheme = if insecure { "http" } else { "https" };
@@ -62,7 +70,10 @@ impl Endpoint {
 /// At least one: the registry itself is the last.
 pub(crate) fn endpoints(hosts: &BTreeMap<String, RegistrySettings>, reference: &Reference) -> Vec<Endpoint> {
     let registry = reference.registry();
-    let mirrors = hosts.get(registry).map(|settings| settings.mirrors.as_slice()).unwrap_or_default();
+    let mirrors = hosts
+        .get(registry)
+        .map(|settings| settings.mirrors.as_slice())
+        .unwrap_or_default();
     mirrors
         .iter()
         .map(|mirror| (mirror.as_str(), true))
@@ -76,14 +87,23 @@ mod tests {
     use super::*;
 
     fn urls(hosts: &[(&str, RegistrySettings)], image: &str) -> Vec<String> {
-        let hosts = hosts.iter().map(|(name, settings)| ((*name).to_owned(), settings.clone())).collect();
+        let hosts = hosts
+            .iter()
+            .map(|(name, settings)| ((*name).to_owned(), settings.clone()))
+            .collect();
         let reference: Reference = image.parse().expect("a valid name");
-        endpoints(&hosts, &reference).iter().map(|endpoint| endpoint.url("manifests", "x")).collect()
+        endpoints(&hosts, &reference)
+            .iter()
+            .map(|endpoint| endpoint.url("manifests", "x"))
+            .collect()
     }
 
     #[test]
     fn docker_hub_lives_on_another_host() {
-        assert_eq!(urls(&[], "alpine"), ["https://registry-1.docker.io/v2/library/alpine/manifests/x"]);
+        assert_eq!(
+            urls(&[], "alpine"),
+            ["https://registry-1.docker.io/v2/library/alpine/manifests/x"]
+        );
     }
 
     #[test]
@@ -93,9 +113,18 @@ mod tests {
             ..RegistrySettings::default()
         };
         let hosts = [("a.example:5000", insecure)];
-        assert_eq!(urls(&hosts, "a.example:5000/x"), ["http://a.example:5000/v2/x/manifests/x"]);
-        assert_eq!(urls(&hosts, "a.example/x"), ["https://a.example/v2/x/manifests/x"]);
-        assert_eq!(urls(&hosts, "localhost:5000/x"), ["https://localhost:5000/v2/x/manifests/x"]);
+        assert_eq!(
+            urls(&hosts, "a.example:5000/x"),
+            ["http://a.example:5000/v2/x/manifests/x"]
+        );
+        assert_eq!(
+            urls(&hosts, "a.example/x"),
+            ["https://a.example/v2/x/manifests/x"]
+        );
+        assert_eq!(
+            urls(&hosts, "localhost:5000/x"),
+            ["https://localhost:5000/v2/x/manifests/x"]
+        );
     }
 
     #[test]

@@ -10,4 +10,4 @@ mod token;
 pub(crate) use answer::read_bounded;
 pub(crate) use client::Clients;
 pub(crate) use endpoint::{Endpoint, endpoints};
-pub(crate) use session::Session;
+pub(crate) use session::{Ask, Session};

@@ -44,14 +44,14 @@ pub(crate) struct Session<'a> {
 
 /// One request, so that it can be made again after signing in.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct Ask {
     pub(crate) method: Method,
     pub(crate) url: String,
-    pub(crate) accept: Option<&'a str>,
-    /// From this byte on.
+    pub(crate) accept: Option<String>,
+    /// From this byte on. The answer may then also be that there is no such byte.
     pub(crate) from: u64,
-    /// For messages: the image or the blob.
-    pub(crate) what: &'a str,
+    /// For messages: the image.
+    pub(crate) what: String,
 }
 
 impl<'a> Session<'a> {
@@ -91,13 +91,13 @@ impl<'a> Session<'a> {
         next_chunk(self.name(), response, self.patience.stall).await
     }
 
-    /// The answer to a request, which is a success.
-    pub(crate) async fn ask(&self, ask: &Ask<'_>) -> Outcome<Response> {
+    /// The answer to a request: a success.
+    pub(crate) async fn ask(&self, ask: &Ask) -> Outcome<Response> {
         let first = self.current();
         let response = self.once(ask, first.as_ref()).await?;
         let response = match response.status() {
             StatusCode::UNAUTHORIZED => {
-                let fresh = self.sign_in(&response, ask.what).await?;
+                let fresh = self.sign_in(&response, &ask.what).await?;
                 let response = self.once(ask, Some(&fresh)).await?;
                 if response.status().is_success() {
                     *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
@@ -108,21 +108,25 @@ impl<'a> Session<'a> {
         };
         match response.status() {
             status if status.is_success() => Ok(response),
+            StatusCode::RANGE_NOT_SATISFIABLE if ask.from > 0 => Ok(response),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let said = words(self.name(), response, self.patience.stall).await;
-                Err(self.denied(ask.what, &said))
+                Err(self.denied(&ask.what, &said))
             }
-            _ => Err(refusal(self.name(), ask.what, response, self.patience.stall).await),
+            _ => Err(refusal(self.name(), &ask.what, response, self.patience.stall).await),
         }
     }
 
     fn current(&self) -> Option<HeaderValue> {
-        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    async fn once(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Outcome<Response> {
+    async fn once(&self, ask: &Ask, authorization: Option<&HeaderValue>) -> Outcome<Response> {
         let mut request = self.client.request(ask.method.clone(), &ask.url);
-        if let Some(accept) = ask.accept {
+        if let Some(accept) = &ask.accept {
             request = request.header(ACCEPT, accept);
         }
         if ask.from > 0 {
@@ -150,7 +154,10 @@ impl<'a> Session<'a> {
         let Some(challenge) = challenge(response.headers()) else {
             return Err(Failure::new(
                 Reason::Auth,
-                format!("the registry {} wants to know who asks for {what}, but not in a way we know", self.name()),
+                format!(
+                    "the registry {} wants to know who asks for {what}, but not in a way we know",
+                    self.name()
+                ),
             ));
         };
         let credentials = self.credentials().await;
@@ -159,7 +166,9 @@ impl<'a> Session<'a> {
                 Ok(credentials::basic(&user, &secret))
             }
             (Challenge::Basic, _) => Err(self.denied(what, "")),
-            (Challenge::Bearer { .. }, Some(Credentials::RegistryToken(token))) => credentials::bearer(&token),
+            (Challenge::Bearer { .. }, Some(Credentials::RegistryToken(token))) => {
+                credentials::bearer(&token)
+            }
             (Challenge::Bearer { realm, service }, credentials) => {
                 let wanted = token::Wanted {
                     realm: &realm,
@@ -192,8 +201,11 @@ impl<'a> Session<'a> {
         let signed_in = self.signed_in.load(Ordering::Relaxed);
         if self.endpoint.is_hub() {
             // It does not tell whether a repository exists.
-            return Failure::new(Reason::NotFound, format!("{what} does not exist on {name}, or it is private"))
-                .hint(self.sign_in_hint("check the name, or sign in with `docker login`"));
+            return Failure::new(
+                Reason::NotFound,
+                format!("{what} does not exist on {name}, or it is private"),
+            )
+            .hint(self.sign_in_hint("check the name, or sign in with `docker login`"));
         }
         if signed_in {
             return Failure::new(
@@ -202,8 +214,13 @@ impl<'a> Session<'a> {
             )
             .hint(format!("sign in again with `docker login {name}`"));
         }
-        Failure::new(Reason::Auth, format!("the registry {name} wants credentials for {what}{said}"))
-            .hint(self.sign_in_hint(&format!("sign in with `docker login {name}`, or check the image's name")))
+        Failure::new(
+            Reason::Auth,
+            format!("the registry {name} wants credentials for {what}{said}"),
+        )
+        .hint(self.sign_in_hint(&format!(
+            "sign in with `docker login {name}`, or check the image's name"
+        )))
     }
 
     fn sign_in_hint(&self, hint: &str) -> String {
@@ -215,7 +232,11 @@ impl<'a> Session<'a> {
 
     /// The authorities that are trusted for a host that this registry names.
     pub(super) fn authorities_for(&self, host: &str) -> Option<PathBuf> {
-        let own = self.registries.hosts.get(host).and_then(|settings| settings.ca.clone());
+        let own = self
+            .registries
+            .hosts
+            .get(host)
+            .and_then(|settings| settings.ca.clone());
         own.or_else(|| self.endpoint.ca.clone())
     }
 }

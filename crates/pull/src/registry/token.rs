@@ -9,7 +9,10 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use super::{Session, answer::{read_bounded, refusal, words}};
+use super::{
+    Session,
+    answer::{read_bounded, refusal, words},
+};
 use crate::{
     credentials::{self, Credentials},
     failure::{Failure, Outcome, Reason, printable},
@@ -55,7 +58,11 @@ pub(crate) async fn fetch(
         Some(token) if !token.is_empty() => credentials::bearer(&Secret::new(token)),
         _ => Err(Failure::new(
             Reason::Auth,
-            format!("the registry {} gives no token for {}", session.name(), wanted.what),
+            format!(
+                "the registry {} gives no token for {}",
+                session.name(),
+                wanted.what
+            ),
         )),
     }
 }
@@ -65,7 +72,10 @@ fn check_realm(session: &Session<'_>, realm: &str, secret: bool) -> Outcome<Url>
     let name = session.name();
     let shown = printable(realm);
     let wrong = |why: &str| {
-        Failure::new(Reason::Auth, format!("the registry {name} sends for a token to {shown:?}, {why}"))
+        Failure::new(
+            Reason::Auth,
+            format!("the registry {name} sends for a token to {shown:?}, {why}"),
+        )
     };
     let url = Url::parse(realm).map_err(|_| wrong("which is no address"))?;
     let host = host_of(&url).ok_or_else(|| wrong("which is no host"))?;
@@ -77,8 +87,9 @@ fn check_realm(session: &Session<'_>, realm: &str, secret: bool) -> Outcome<Url>
         "http" if plain_is_meant => Ok(url),
         // Nothing is lost: the registry is plain HTTP itself, and nobody's credentials are sent.
         "http" if session.endpoint.insecure && !secret => Ok(url),
-        "http" => Err(wrong("where credentials could be read on the way")
-            .hint(format!("if that is meant, set insecure = true in [registries.\"{host}\"]"))),
+        "http" => Err(wrong("where credentials could be read on the way").hint(format!(
+            "if that is meant, set insecure = true in [registries.\"{host}\"]"
+        ))),
         _ => Err(wrong("which is neither https nor http")),
     }
 }
@@ -102,7 +113,9 @@ fn request(
     let authorities = session.authorities_for(&host);
     // A redirect would take the refresh token in the body along.
     let follows = !matches!(credentials, Some(Credentials::IdentityToken(_)));
-    let client = session.clients.get(authorities.as_deref(), session.connect_timeout, follows)?;
+    let client = session
+        .clients
+        .get(authorities.as_deref(), session.connect_timeout, follows)?;
     let scope = format!("repository:{}:pull", session.endpoint.repository);
     if let Some(Credentials::IdentityToken(identity)) = credentials {
         let form = form(&[
@@ -112,7 +125,9 @@ fn request(
             ("scope", &scope),
             ("refresh_token", identity.reveal()),
         ]);
-        let request = client.post(realm).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = client
+            .post(realm)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         return Ok(request.body(form));
     }
     // Its own user information would be sent as credentials.
