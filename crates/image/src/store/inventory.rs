@@ -7,6 +7,7 @@ use std::{
 };
 
 use agentkernel_types::Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Damaged, Inspected, Listed, Listing, Store,
@@ -71,6 +72,16 @@ impl Store {
             listed,
             image,
         }))
+    }
+
+    /// The configuration as it came, compared with its digest.
+    pub fn config_json(&self, id: &Digest) -> Result<Vec<u8>> {
+        let path = self.layout.config(id);
+        let bytes = read(&path)?;
+        if Digest::from_sha256(Sha256::digest(&bytes).into()) != *id {
+            return Err(record::damaged(&path, "it is not what its name says".to_owned()));
+        }
+        Ok(bytes)
     }
 
     /// The ids of all images, in order.
@@ -176,6 +187,10 @@ pub fn sizes<'a>(records: impl IntoIterator<Item = &'a ImageRecord>) -> BTreeMap
     layers
         .map(|layer| (layer.diff_id.clone(), layer.stored_bytes))
         .collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(io_error("read", path))
 }
 
 /// What lies in a folder; nothing if there is no folder.
