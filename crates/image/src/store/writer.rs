@@ -335,6 +335,11 @@ impl Writer {
         Ok(())
     }
 
+    /// A folder for something that is not finished.
+    pub(crate) fn scratch(&self) -> Result<Work> {
+        Work::fresh(&self.incoming())
+    }
+
     /// Where a download lies until it is unpacked: `incoming/<hex of the compressed digest>.download`. One process
     /// at a time holds it; a second one waits for the first. What is there after a break is the beginning.
     ///
