@@ -156,7 +156,10 @@ impl Archive {
     }
 
     pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
-        let content: Vec<u8> = records.iter().flat_map(|(key, value)| record(key, value)).collect();
+        let content: Vec<u8> = records
+            .iter()
+            .flat_map(|(key, value)| record(key, value))
+            .collect();
         self.entry(Header::new(b'x', "PaxHeaders/x", &content))
     }
 
@@ -176,8 +179,18 @@ impl Archive {
 
 pub fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let digits = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap();
-    [(rest + digits).to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
+    let digits = (1..)
+        .find(|digits| (rest + digits).to_string().len() == *digits)
+        .unwrap();
+    [
+        (rest + digits).to_string().as_bytes(),
+        b" ",
+        key.as_bytes(),
+        b"=",
+        value,
+        b"\n",
+    ]
+    .concat()
 }
 
 /// A layer that was unpacked, in a folder that vanishes.
@@ -253,7 +266,11 @@ pub fn owner() -> (u32, u32) {
 
 pub fn rules() -> Rules {
     Rules {
-        ownership: if is_root() { Ownership::Kept } else { Ownership::Caller },
+        ownership: if is_root() {
+            Ownership::Kept
+        } else {
+            Ownership::Caller
+        },
         limits: Limits::default(),
         keep_setuid: false,
     }
