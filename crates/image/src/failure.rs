@@ -36,3 +36,32 @@ pub fn from_store(error: agentkernel_store::Error) -> Error {
         _ => translated,
     }
 }
+
+/// A stream that came from outside: it ends early or is no archive, or reading it failed.
+pub fn read_error(operation: &'static str, what: &str) -> impl Fn(io::Error) -> Error {
+    let what = what.to_owned();
+    move |error| {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Exhausted,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                ErrorKind::InvalidSpec
+            }
+            _ => ErrorKind::Broken,
+        };
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+            _ => error.to_string(),
+        };
+        Error::new(kind, operation, format!("cannot read {what}: {why}"))
+    }
+}
+
+pub fn write_error(operation: &'static str, what: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Exhausted,
+            _ => ErrorKind::Broken,
+        };
+        Error::new(kind, operation, format!("cannot write {what}")).because(error)
+    }
+}

@@ -33,6 +33,8 @@ pub struct Layer {
     /// The lower folder for overlayfs: whiteouts are 0/0 character devices, opaque folders have
     /// `user.overlay.opaque=y`, so it is to be mounted with `userxattr`.
     pub tree: PathBuf,
+    /// Bytes of the uncompressed archive.
+    pub archive_bytes: u64,
     /// Bytes of all regular files.
     pub content_bytes: u64,
     /// Bytes that it takes in the store: the content and the recipe.

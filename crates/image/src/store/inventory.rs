@@ -7,6 +7,7 @@ use std::{
 };
 
 use agentkernel_types::Digest;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Damaged, Inspected, Listed, Listing, Store,
@@ -61,16 +62,25 @@ impl Store {
         let Some(listed) = listing.images.into_iter().find(|listed| listed.id == *id) else {
             return Ok(None);
         };
-        let read = |path: PathBuf| fs::read(&path).map_err(io_error("read", &path));
         let manifest = image.manifest.as_ref();
         Ok(Some(Inspected {
-            config_json: read(self.layout.config(id))?,
+            config_json: self.config_json(id)?,
             manifest_json: manifest
-                .map(|digest| read(self.layout.manifest(digest)))
+                .map(|digest| read(&self.layout.manifest(digest)))
                 .transpose()?,
             listed,
             image,
         }))
+    }
+
+    /// The configuration as it came, compared with its digest.
+    pub fn config_json(&self, id: &Digest) -> Result<Vec<u8>> {
+        let path = self.layout.config(id);
+        let bytes = read(&path)?;
+        if Digest::from_sha256(Sha256::digest(&bytes).into()) != *id {
+            return Err(record::damaged(&path, "it is not what its name says".to_owned()));
+        }
+        Ok(bytes)
     }
 
     /// The ids of all images, in order.
@@ -176,6 +186,10 @@ pub fn sizes<'a>(records: impl IntoIterator<Item = &'a ImageRecord>) -> BTreeMap
     layers
         .map(|layer| (layer.diff_id.clone(), layer.stored_bytes))
         .collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(io_error("read", path))
 }
 
 /// What lies in a folder; nothing if there is no folder.

@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Image, Result, Source};
 
 pub use lease::Lease;
+pub(crate) use work::Work;
 pub use writer::Writer;
 
 use layout::Layout;

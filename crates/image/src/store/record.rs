@@ -35,6 +35,7 @@ pub struct LayerRecord {
     #[serde(default = "newest")]
     pub schema_version: u32,
     pub diff_id: Digest,
+    pub archive_bytes: u64,
     pub content_bytes: u64,
     pub stored_bytes: u64,
     pub entries: u64,
@@ -74,6 +75,7 @@ impl LayerRecord {
         Layer {
             tree: layout.tree(&self.diff_id),
             diff_id: self.diff_id,
+            archive_bytes: self.archive_bytes,
             content_bytes: self.content_bytes,
             stored_bytes: self.stored_bytes,
             entries: self.entries,
@@ -177,7 +179,7 @@ fn newer(path: &Path, version: u32) -> Error {
     .hint("use the newer agentkernel, or set AGENTKERNEL_HOME to another folder")
 }
 
-fn damaged(path: &Path, why: String) -> Error {
+pub fn damaged(path: &Path, why: String) -> Error {
     Error::new(
         ErrorKind::Broken,
         "image",

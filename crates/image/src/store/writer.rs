@@ -159,6 +159,7 @@ impl Writer {
         let record = LayerRecord {
             schema_version: SCHEMA_VERSION,
             diff_id: unpacked.diff_id,
+            archive_bytes: unpacked.archive_bytes,
             content_bytes: unpacked.content_bytes,
             stored_bytes: unpacked.content_bytes + recipe_bytes,
             entries: unpacked.entries,
