@@ -149,7 +149,7 @@ pub fn image(folder: &Path, config: &ImageConfig, layers: &[&dyn Fn(&mut Tree)])
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("procfs");
         let (uids, gids) = tree.owners;
         let record = serde_json::json!({
-            "schema_version": 1, "diff_id": diff_id, "content_bytes": 0, "stored_bytes": 0, "entries": 0,
+            "schema_version": 1, "diff_id": diff_id, "archive_bytes": 0, "content_bytes": 0, "stored_bytes": 0, "entries": 0,
             "owners": { "uids": uids, "gids": gids }, "boot": boot,
         });
         fs::write(layer.join("layer.json"), record.to_string()).expect("a file of the store");
