@@ -1,5 +1,7 @@
 //! Archives that lie: refused by name, nothing outside the store is touched, nothing is left.
 
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
+
 mod store_common;
 
 use std::{
@@ -188,8 +190,10 @@ fn descriptor(kind: &str, content: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": digest(content), "size": content.len()})
 }
 
+type Files = Vec<(String, Vec<u8>)>;
+
 /// `change` may spoil the manifest; then the files are laid down by their right names.
-fn oci(change: impl Fn(&mut Value), index_change: impl Fn(&mut Value)) -> Vec<(String, Vec<u8>)> {
+fn oci(change: impl Fn(&mut Value), index_change: impl Fn(&mut Value)) -> Files {
     let layer = layer();
     let config = config("a", &[&layer]);
     let mut manifest = json!({
@@ -237,7 +241,7 @@ fn oci_layouts_that_lie_are_refused_by_what_is_wrong() {
             .into_bytes();
         files
     };
-    let cases: Vec<(&str, Vec<(String, Vec<u8>)>)> = vec![
+    let cases: Vec<(&str, Files)> = vec![
         ("digest and size say", with(1, Some(b"{}"))),
         ("digest and size say", with(2, Some(b"{}"))),
         ("has 7 bytes and not", with(3, Some(b"another"))),

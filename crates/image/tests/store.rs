@@ -1,5 +1,7 @@
 //! The store: adding, finding, using and removing images.
 
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
+
 mod store_common;
 
 use std::{

@@ -1,10 +1,12 @@
 //! Several at once, and those who die in the middle.
 
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
+
 mod store_common;
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -171,7 +173,7 @@ impl Read for Stuck {
 
 /// Until the parent is gone or kills us.
 fn say_and_wait() {
-    eprintln!("ready");
+    writeln!(io::stderr(), "ready").unwrap();
     let _ = io::stdin().read(&mut [0]);
 }
 
