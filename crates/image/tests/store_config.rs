@@ -1,5 +1,7 @@
 //! Configurations of images, their commands and their users.
 
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
+
 mod store_common;
 
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};

@@ -1,5 +1,6 @@
 //! Stores, layers and images for tests.
 
+#![allow(clippy::unwrap_used, reason = "a test fails with a panic")]
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 use std::io::Read;
