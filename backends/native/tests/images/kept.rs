@@ -17,7 +17,7 @@ async fn a_kept_sandbox_keeps_its_files_over_restart_and_another_process() {
             .file("data/file", "image", 0o644)
             .file("data/gone", "image", 0o644)
             .folder("home/sandbox", 0o700)
-            .owner("home/sandbox", 1000, 1000);
+            .owner(1000, 1000);
     })
     .await;
     let workspace = stage.folder.path().join("workspace");
