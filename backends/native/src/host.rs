@@ -100,6 +100,13 @@ impl Host {
         if let Err(why) = self.layers() {
             caveats.push(format!("images of registries cannot be used: {why}"));
         }
+        if self.layers().is_ok() && kernel_is_older_than((6, 6)) {
+            // Without attributes on tmpfs overlayfs cannot note that the new folder hides the old one.
+            caveats.push(
+                "a folder of an image that an ephemeral sandbox has removed cannot be made again (Linux 6.6 can)"
+                    .to_owned(),
+            );
+        }
         if let Privilege::Rootless { .. } = self.privilege {
             caveats.push("without root the supplementary groups of the caller cannot be given up".to_owned());
         }
@@ -118,14 +125,10 @@ impl Host {
             Privilege::Root => ((5, 19), "layers with mapped owners"),
             Privilege::Rootless { .. } => ((5, 11), "layers without root"),
         };
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
-        if kernel_version(&release).is_none_or(|version| version >= needed) {
+        if !kernel_is_older_than(needed) {
             return Ok(());
         }
-        Err(format!(
-            "{what} need Linux {}.{}, and this is {release}",
-            needed.0, needed.1
-        ))
+        Err(format!("{what} need Linux {}.{}", needed.0, needed.1))
     }
 
     pub(crate) fn socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {
@@ -133,7 +136,13 @@ impl Host {
     }
 }
 
-/// `6.1.0-18-amd64` is 6.1. None: nobody knows, so it is tried.
+/// One whose version nobody can read is tried.
+fn kernel_is_older_than(version: (u32, u32)) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    kernel_version(&release).is_some_and(|found| found < version)
+}
+
+/// `6.1.0-18-amd64` is 6.1.
 fn kernel_version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

@@ -10,7 +10,7 @@ use std::{
 
 use agentkernel_protocol::descriptor;
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat, unlinkat},
     io::{Errno, dup2},
     mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
@@ -20,18 +20,19 @@ use rustix::{
 };
 
 use super::{
-    base, landlock,
+    base,
     plan::{Base, Place, Plan, Source, SourceId, Step},
     sys::{self, SysResult, attribute},
+    walls,
 };
 
 /// Descriptors that the child finds at fixed numbers, out of the way of the agent's 0 to 5.
 /// The parent has put its own above [`FIRST_FREE`].
 pub(crate) const BASE: RawFd = 30;
-const STAGED_AGENT: RawFd = 29;
+pub(super) const STAGED_AGENT: RawFd = 29;
 pub(crate) const FIRST_SOURCE: RawFd = 31;
 /// The agent until it runs: right after the descriptors that it keeps.
-const AGENT: RawFd = descriptor::LOGS + 1;
+pub(super) const AGENT: RawFd = descriptor::LOGS + 1;
 /// Most sources of one plan. One descriptor each, below the usual limit of 1024: 127 layers, and as many mounts as anyone needs.
 pub(crate) const MAX_SOURCES: usize = 160 + 127;
 pub(crate) const FIRST_FREE: RawFd = FIRST_SOURCE + MAX_SOURCES as RawFd;
@@ -107,7 +108,7 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
         stage_agent(source).map_err(at(Stage::Pivot))?;
     }
     enter(root).map_err(at(Stage::Pivot))?;
-    raise_walls(plan, inheritance).map_err(at(Stage::Walls))?;
+    walls::raise(plan, inheritance).map_err(at(Stage::Walls))?;
     Err((Stage::Execute, 0, sys::execute(AGENT, c"agentkernel-agent")))
 }
 
@@ -178,7 +179,7 @@ fn become_builder(plan: &Plan) -> SysResult<()> {
 }
 
 /// Another user with the same capabilities.
-fn become_one(uid: u32, gid: u32) -> SysResult<()> {
+pub(super) fn become_one(uid: u32, gid: u32) -> SysResult<()> {
     const KEEP_CAPABILITIES: i32 = 8; // PR_SET_KEEPCAPS: there is still something to be done
     sys::prctl(KEEP_CAPABILITIES, 1, 0, 0)?;
     sys::set_ids(uid, gid)?;
@@ -428,59 +429,6 @@ fn enter(root: OwnedFd) -> SysResult<()> {
     rustix::process::chdir("/")
 }
 
-fn raise_walls(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
-    // Before the parent-death signal, which a change of user would clear.
-    let identity = &plan.identity;
-    if (identity.uid, identity.gid) != (identity.builder_uid, identity.builder_gid) {
-        become_one(identity.uid, identity.gid)?;
-    }
-    sys_hostname(&plan.hostname)?;
-    if plan.private_network {
-        sys::bring_up_loopback()?;
-    }
-    // A session of its own, without a terminal: TIOCSTI reaches nothing.
-    rustix::process::setsid()?;
-    // Kernels without keyrings have nothing to inherit.
-    let _ = sys::join_new_session_keyring();
-    for limit in &plan.limits {
-        sys::set_resource_limit(limit.resource, limit.limit)?;
-    }
-    if plan.dies_with_thread {
-        sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0)?;
-    }
-    take_descriptors(plan, inheritance)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    drop_capabilities()?;
-    let logs = inheritance.logs.map(|_| descriptor::LOGS);
-    landlock::restrict(&plan.landlock, logs, plan.agent.map(|_| AGENT))?;
-    sys::install_seccomp(&plan.seccomp)
-}
-
-fn sys_hostname(name: &CStr) -> SysResult<()> {
-    rustix::system::sethostname(name.to_bytes())
-}
-
-/// 0, 1 and 2 are nothing, 3 to 5 as the protocol says, 6 the agent until it runs. Everything else is closed.
-fn take_descriptors(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
-    let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    for standard in 0..3 {
-        place(null.as_raw_fd(), standard)?;
-    }
-    place(inheritance.owner, descriptor::OWNER)?;
-    place(
-        inheritance.listener.unwrap_or(null.as_raw_fd()),
-        descriptor::LISTENER,
-    )?;
-    place(inheritance.logs.unwrap_or(null.as_raw_fd()), descriptor::LOGS)?;
-    match (plan.agent, inheritance.agent) {
-        (Some(_), _) => place(STAGED_AGENT, AGENT)?,
-        (None, Some(sealed)) => place(sealed, AGENT)?,
-        (None, None) => return Err(Errno::BADF),
-    }
-    // What is not closed by now, the failure line and the agent included, goes with the exec.
-    sys::close_on_exec_from(AGENT as u32)
-}
-
 /// The file behind a read-only mount of its own: whoever could name it could not open it for writing.
 fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
     // SAFETY: placed by `open_source`, open until the agent runs.
@@ -491,22 +439,4 @@ fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
     let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
     sys::mount_setattr(file.as_raw_fd(), false, attributes, None)?;
     settle(file, STAGED_AGENT)
-}
-
-/// All five sets empty, and no way to get one back: not by being root, not by a file.
-fn drop_capabilities() -> SysResult<()> {
-    const SECURE_BITS: u64 = 0b1110_1111; // NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, all locked
-    const AMBIENT_CLEAR_ALL: u64 = 4;
-    for capability in 0..64 {
-        match sys::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0) {
-            Ok(()) => {}
-            // Beyond the last capability of this kernel.
-            Err(Errno::INVAL) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    sys::prctl(libc::PR_SET_SECUREBITS, SECURE_BITS, 0, 0)?;
-    sys::prctl(libc::PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0)?;
-    sys::clear_capabilities()?;
-    sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0)
 }

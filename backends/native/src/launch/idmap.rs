@@ -4,6 +4,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+    sync::PoisonError,
 };
 
 use agentkernel_types::SandboxId;
@@ -64,12 +65,14 @@ fn write(pid: u32, file: &str, content: &str) -> io::Result<()> {
 /// and what the sandbox makes is `owner`'s on disk. Needs privilege.
 pub(crate) fn mapping(owner_uid: u32, owner_gid: u32, identity: &Identity) -> io::Result<OwnedFd> {
     let (wait, hold) = pipe_with(PipeFlags::CLOEXEC)?;
+    let cloning = super::CLONING.read().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the child only reads a pipe and exits.
     let cloned = unsafe { sys::clone3(libc::CLONE_NEWUSER as u64, None) }?;
     let (pid, pidfd) = match cloned {
         sys::Cloned::Child => wait_and_exit(wait.as_fd(), hold.as_fd()),
         sys::Cloned::Parent { pid, pidfd } => (pid as u32, pidfd),
     };
+    drop(cloning);
     // SAFETY: the kernel has just made it for us.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let host = (identity.host_uid(), identity.host_gid());

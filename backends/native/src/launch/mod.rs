@@ -12,6 +12,7 @@ pub(crate) mod landlock;
 mod obstacle;
 pub(crate) mod plan;
 pub(crate) mod sys;
+mod walls;
 
 use std::{
     fs::File,
@@ -20,6 +21,7 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::net::UnixStream,
     },
+    sync::{PoisonError, RwLock},
 };
 
 use agentkernel_backend::{Error, Result};
@@ -66,6 +68,9 @@ pub(crate) struct Launched {
     let_go: bool,
 }
 
+/// Held while a child is cloned, which inherits every open file; taken alone by whoever writes a program.
+static CLONING: RwLock<()> = RwLock::new(());
+
 /// `CLONE_NEWTIME` is left out: it takes effect only for children, and hides nothing that matters here.
 const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -92,12 +97,14 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
             0
         };
     let cgroup = connections.cgroup.map(|fd| fd.as_raw_fd());
+    let cloning = CLONING.read().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the child runs `child::run` only, which makes system calls on the plan and never returns.
     let cloned = unsafe { sys::clone3(flags, cgroup) }.map_err(clone_failed)?;
     let (pid, pidfd) = match cloned {
         sys::Cloned::Child => child::run(plan, &prepared.inheritance()),
         sys::Cloned::Parent { pid, pidfd } => (pid as u32, pidfd),
     };
+    drop(cloning);
     let Prepared {
         owner, go, failure, ..
     } = prepared;

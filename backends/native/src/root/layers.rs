@@ -81,7 +81,18 @@ fn names() -> impl Iterator<Item = u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use agentkernel_types::{
+        ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId, SandboxSpec,
+    };
+
     use super::*;
+    use crate::{
+        image::{User, layers::Layer},
+        launch::plan::Source,
+        root::{Facts, Image, KernelFiles, Root, compose},
+    };
 
     #[test]
     fn the_names_of_all_layers_fit_into_what_the_kernel_takes_as_one_option() {
@@ -94,5 +105,126 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), LAYERS);
+    }
+
+    fn spec(root: RootAccess) -> SandboxSpec {
+        SandboxSpec {
+            id: SandboxId::from_random(1),
+            name: None,
+            lifetime: Lifetime::Ephemeral,
+            image: ImageRef::Registry("example/image:1".to_owned()),
+            image_id: None,
+            profile: Profile::Moderate,
+            root,
+            network: NetworkMode::None,
+            mounts: Vec::new(),
+            env: Vec::new(),
+            workdir: None,
+            user: None,
+            resources: Resources::default(),
+        }
+    }
+
+    /// The root of three layers, with a working directory.
+    fn composed(root: RootAccess) -> Root {
+        let layer = |name: &str| Layer {
+            tree: PathBuf::from(name),
+            detached: None,
+        };
+        let user = User {
+            uid: 1000,
+            gid: 1000,
+            name: String::new(),
+            home: GuestPath::root(),
+        };
+        let files = KernelFiles::default();
+        let facts = Facts {
+            image: Image::Layers(Layers {
+                lowers: vec![layer("/top"), layer("/middle"), layer("/bottom")],
+                owner: (0, 0),
+                mode: 0o755,
+            }),
+            user: &user,
+            hostname: "sandbox",
+            workdir: Some(&"/work/deep".parse().unwrap()),
+            mounts: Vec::new(),
+            folder: None,
+            memory_size: 1 << 20,
+            landlock_version: 7,
+            kernel_files: &files,
+        };
+        compose(&spec(root), facts)
+    }
+
+    fn targets(root: &Root) -> Vec<String> {
+        let steps = root.steps.iter();
+        steps
+            .map(|step| step.target().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_top_layer_is_the_first_lower() {
+        let root = composed(RootAccess::Writable);
+        let overlay = root.overlay.unwrap();
+        assert_eq!(overlay.option, c"0:1:2".to_owned());
+        assert_eq!(overlay.trees[0], PathBuf::from("/top"));
+        let Source::Path(path) = &root.sources[overlay.lowers[0].source.0] else {
+            panic!("a layer without a prepared mount is opened by its path");
+        };
+        assert_eq!(path.to_bytes(), b"/top");
+    }
+
+    #[test]
+    fn the_working_directory_is_made_before_anything_is_mounted() {
+        let root = composed(RootAccess::Writable);
+        let mounts =
+            |step: &Step| matches!(step, Step::Tmpfs { .. } | Step::Proc { .. } | Step::Attach { .. });
+        let first_mount = root.steps.iter().position(mounts).unwrap();
+        let resolves = |step: &Step| matches!(step, Step::MakeResolved { .. });
+        let last = root.steps.iter().rposition(resolves).unwrap();
+        assert!(last < first_mount, "{:?}", targets(&root));
+    }
+
+    #[test]
+    fn nothing_of_the_host_image_is_in_it() {
+        let root = composed(RootAccess::Writable);
+        let files = root.steps.iter().filter_map(|step| match step {
+            Step::MakeFile { place, .. } if place.parent.as_c_str() == c"etc" => {
+                Some(place.name.to_str().unwrap())
+            }
+            _ => None,
+        });
+        assert_eq!(files.collect::<Vec<_>>(), ["hostname", "hosts", "resolv.conf"]);
+        for target in targets(&root) {
+            assert!(
+                !["usr", "bin", "root", "home", "var"]
+                    .iter()
+                    .any(|folder| target.starts_with(folder)),
+                "{target}"
+            );
+        }
+        for source in &root.sources {
+            let Source::Path(path) = source else { continue };
+            let path = path.to_str().unwrap();
+            let layer = ["/top", "/middle", "/bottom"].contains(&path);
+            assert!(
+                layer || path.starts_with("/dev/") || path.starts_with("/sys/"),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_read_only_root_is_closed_last_and_has_memory_at_tmp_and_run() {
+        let root = composed(RootAccess::ReadOnly);
+        assert!(
+            matches!(root.steps.last(), Some(Step::SetAttributes { target, .. }) if target.as_c_str() == c".")
+        );
+        let in_memory = |path: &std::ffi::CStr| {
+            let same = |step: &Step| matches!(step, Step::Tmpfs { target, .. } if target.as_c_str() == path);
+            root.steps.iter().any(same)
+        };
+        assert!(in_memory(c"tmp") && in_memory(c"run"));
     }
 }
