@@ -1,5 +1,9 @@
 //! Archives by hand, also wrong ones, and a folder to unpack them in.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "support of tests: each file uses its part"
+)]
 
 use std::{
     io::Write as _,
