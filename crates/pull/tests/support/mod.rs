@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod image;
+pub mod real;
 pub mod server;
 
 use std::{
