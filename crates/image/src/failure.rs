@@ -42,7 +42,9 @@ pub fn read_error(operation: &'static str, what: &str) -> impl Fn(io::Error) -> 
     let what = what.to_owned();
     move |error| {
         let kind = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Exhausted,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                ErrorKind::Exhausted
+            }
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 ErrorKind::InvalidSpec
             }

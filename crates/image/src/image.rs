@@ -1,6 +1,9 @@
 //! An image that is in the store, ready to be the root of a sandbox.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use agentkernel_types::{Digest, GuestPath};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,21 @@ pub struct Image {
     pub accounts: Accounts,
     /// Milliseconds since 1970.
     pub created_at_ms: u64,
+}
+
+impl Image {
+    /// The layers' trees in the order of overlayfs, the uppermost first, each only once: overlayfs refuses a folder
+    /// that it has already. Of a layer that an image has twice the lower one adds nothing, since the upper one says
+    /// all of it again.
+    pub fn trees(&self) -> Vec<&Path> {
+        let mut trees: Vec<&Path> = Vec::with_capacity(self.layers.len());
+        for layer in self.layers.iter().rev() {
+            if !trees.contains(&layer.tree.as_path()) {
+                trees.push(&layer.tree);
+            }
+        }
+        trees
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]

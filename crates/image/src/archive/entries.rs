@@ -71,11 +71,7 @@ impl<R: Read> Entries<R> {
                 || kind.is_block_special()
                 || kind.is_fifo());
             self.content = if has_content { size } else { 0 };
-            self.padding = self
-                .content
-                .next_multiple_of(BLOCK)
-                .checked_sub(self.content)
-                .unwrap_or(0);
+            self.padding = (BLOCK - self.content % BLOCK) % BLOCK;
             match kind.as_byte() {
                 b'L' => extension.name = Some(self.text()?),
                 b'K' => extension.link = Some(self.text()?),

@@ -57,7 +57,7 @@ pub fn spool(writer: &Writer, archive: &mut Sniffed<'_>, limits: &Limits) -> Res
         from: decode(archive.compression, counted).map_err(&read)?,
         packed: &packed,
         plain: 0,
-        ratio: limits.ratio,
+        limits: *limits,
     });
     let mut bytes = 0_u64;
     while let Some(entry) = entries.next().map_err(&read)? {
@@ -161,23 +161,26 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Refuses what becomes far too much out of little.
+/// Refuses what becomes far too much, or too much out of little.
 struct Bounded<'a, R> {
     from: R,
     packed: &'a Cell<u64>,
     plain: u64,
-    ratio: u64,
+    limits: Limits,
 }
 
 impl<R: Read> Read for Bounded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
         self.plain += read as u64;
-        if self.plain > RATIO_FROM && self.plain > self.packed.get().saturating_mul(self.ratio) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it is compressed more than {} times, as no image is", self.ratio),
-            ));
+        let Limits { bytes, ratio, .. } = self.limits;
+        if self.plain > bytes {
+            let why = format!("it has more than {bytes} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        if self.plain > RATIO_FROM && self.plain > self.packed.get().saturating_mul(ratio) {
+            let why = format!("it is compressed more than {ratio} times, as no image is");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         Ok(read)
     }

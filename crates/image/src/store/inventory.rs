@@ -62,12 +62,11 @@ impl Store {
         let Some(listed) = listing.images.into_iter().find(|listed| listed.id == *id) else {
             return Ok(None);
         };
-        let read = |path: PathBuf| fs::read(&path).map_err(io_error("read", &path));
         let manifest = image.manifest.as_ref();
         Ok(Some(Inspected {
-            config_json: read(self.layout.config(id))?,
+            config_json: self.config_json(id)?,
             manifest_json: manifest
-                .map(|digest| read(self.layout.manifest(digest)))
+                .map(|digest| read(&self.layout.manifest(digest)))
                 .transpose()?,
             listed,
             image,
