@@ -226,10 +226,7 @@ fn a_full_disk_is_told_as_such() {
     let output = command.output().expect("it is installed");
     let error = String::from_utf8_lossy(&output.stderr);
     if error.contains("unshare failed") || error.contains("permission denied") {
-        #[expect(clippy::print_stdout, reason = "why a test is skipped")]
-        {
-            println!("skipped: no mount namespaces here: {error}");
-        }
+        println!("skipped: no mount namespaces here: {error}");
         return;
     }
     let verdict = child::verdict(&output);
@@ -237,4 +234,37 @@ fn a_full_disk_is_told_as_such() {
         verdict.starts_with("storage cannot write a download"),
         "{verdict}"
     );
+}
+
+#[test]
+fn wrong_credentials_for_docker_hub_are_told_as_such() {
+    // The proxy stands in for it, and for its token server.
+    let hub = Server::behaving(Content::new(), |request| {
+        let realm = r#"Bearer realm="http://docker.io/token""#;
+        let token = request.path.contains("/token");
+        Some(if token {
+            Answer::new(401, "")
+        } else {
+            Answer::new(401, "").with("WWW-Authenticate", realm)
+        })
+    });
+    let bench = Bench::new(&["docker.io"]);
+    let path = bench.folder.path().join("own.json");
+    fs::write(
+        &path,
+        r#"{"auths":{"https://index.docker.io/v1/":{"username":"ann","password":"wrong"}}}"#,
+    )
+    .expect("writable");
+    let environment = [
+        ("HTTP_PROXY", format!("http://{}", hub.host())),
+        ("PULL_TEST_CONFIG", path.display().to_string()),
+    ];
+    let environment = environment
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let output = child::command(&bench, "ann/private", &environment)
+        .output()
+        .expect("our own program");
+    let expected = "auth the registry docker.io does not accept the credentials for ann/private:latest";
+    assert_eq!(child::verdict(&output), expected);
 }
