@@ -64,7 +64,11 @@ fn classify(host: &str, error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         return timed_out(host, !error.is_body());
     }
-    match find::<io::Error>(error) {
+    // The innermost one: those around it say only "other".
+    let io = chain(error)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .last();
+    match io {
         Some(io) if connecting => from_connect(host, io),
         _ if error.is_redirect() => Failure::new(
             Reason::Protocol,
@@ -102,7 +106,7 @@ fn from_connect(host: &str, error: &io::Error) -> Failure {
     };
     let failure = Failure::new(reason, format!("cannot connect to the registry {host}: {why}"));
     match reason {
-        Reason::Tls => failure.again(Again::Soon).hint(insecure_hint(host)),
+        Reason::Tls => failure.again(Again::IfReached).hint(insecure_hint(host)),
         _ => failure
             .again(Again::IfReached)
             .hint(through_proxy("check the name, the port and the network")),
