@@ -1,6 +1,12 @@
 //! Images: what can be asked of them.
 
-use std::{collections::BTreeMap, fmt, fs::File, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use agentkernel_backend::Result;
 use agentkernel_types::{Digest, ImageEvent, PullPolicy};
@@ -22,6 +28,12 @@ pub trait Images: Send + Sync {
     async fn load(&self, request: LoadRequest) -> Result<Vec<ImageInfo>>;
     /// Builds an image with an engine of this machine, unless the same one has been built before.
     async fn build(&self, request: BuildRequest) -> Result<Built>;
+    /// The image that was built from the same inputs before.
+    async fn built(&self, request: &BuildRequest) -> Result<Option<Digest>>;
+    /// A name as it is written down: `alpine` is `docker.io/library/alpine:latest`.
+    fn full_name(&self, name: &str) -> Result<String>;
+    /// The image that detection takes for a project, if it is one of a registry.
+    fn detected(&self, project_dir: &Path) -> Result<Option<String>>;
     async fn list(&self) -> Result<ImageListing>;
     async fn inspect(&self, name: &str) -> Result<ImageDetails>;
     /// Removes names; with its last name goes the image. One in use is refused.

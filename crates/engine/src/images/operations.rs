@@ -1,6 +1,6 @@
 //! Everything about images that can be asked, over the store.
 
-use std::{fs::File, sync::Arc};
+use std::{fs::File, path::Path, sync::Arc};
 
 use agentkernel_backend::{Error, Result};
 use agentkernel_control::{
@@ -14,14 +14,14 @@ use agentkernel_image::{
     unpack::Limits,
 };
 use agentkernel_pull::{Pull, Puller};
-use agentkernel_types::{Digest, ErrorKind, ImageEvent};
+use agentkernel_types::{Digest, ErrorKind, ImageEvent, ImageRef};
 use async_trait::async_trait;
 
 use super::{
     describe::{details, info},
     ensure::{Wish, registries},
 };
-use crate::Engine;
+use crate::{Engine, facts};
 
 /// For the digest of a tag.
 const PATIENT: std::time::Duration = std::time::Duration::from_secs(15);
@@ -167,6 +167,34 @@ impl Images for Engine {
             image: self.info_of(&id)?,
             cached: by.is_none(),
             builder: by.map(|engine| engine.name().to_owned()),
+        })
+    }
+
+    async fn built(&self, request: &BuildRequest) -> Result<Option<Digest>> {
+        let BuildRequest {
+            context,
+            dockerfile,
+            target,
+            args,
+            ..
+        } = request.clone();
+        let store = self.image_store();
+        blocking(move || {
+            let inputs = engines::inputs(&context, dockerfile.as_deref(), target.as_deref(), &args)?;
+            store.by_name(&inputs.name)
+        })
+        .await
+    }
+
+    fn full_name(&self, name: &str) -> Result<String> {
+        Ok(name.parse::<Reference>()?.to_string())
+    }
+
+    fn detected(&self, project_dir: &Path) -> Result<Option<String>> {
+        let detected = facts::detected(project_dir)?;
+        Ok(match detected.image {
+            ImageRef::Registry(name) => Some(name),
+            ImageRef::Host => None,
         })
     }
 

@@ -70,12 +70,35 @@ impl Engine {
                 .hint("use the host's own programs: --image host"));
             }
             RegistryImages::Own => {}
+            // An id is never fetched: it is here or nowhere.
+            RegistryImages::Layers if name.parse::<Digest>().is_ok() => {
+                found.take(Got::Ensured(self.by_id(name)?));
+            }
             RegistryImages::Layers => {
                 let reference = self.reference(name, request, &mut found)?;
                 found.take(self.get(&reference, request, Wish::Explicit, intent).await?);
             }
         }
         Ok(found)
+    }
+
+    fn by_id(&self, id: &str) -> Result<Ensured> {
+        let found = self.image_store().resolve(id)?;
+        let why = "it is in the store".to_owned();
+        match found {
+            Some(id) => Ok(Ensured {
+                id,
+                why,
+                notice: None,
+            }),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                "plan",
+                format!("there is no image {id} in the store"),
+            )
+            .with("field", "image")
+            .hint("list them: agentkernel image list")),
+        }
     }
 
     /// A name with a digest is in the lock file's hand, or in the user's.
