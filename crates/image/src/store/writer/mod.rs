@@ -14,6 +14,7 @@ use super::{
     layout::Layout,
     lock::{Kind, Lock},
     owner,
+    work::Work,
 };
 use crate::{
     Error, Result,
