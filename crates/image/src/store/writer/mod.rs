@@ -9,7 +9,7 @@ use agentkernel_store::make_private_folder;
 use agentkernel_types::{Digest, ErrorKind};
 
 use super::{
-    Store, Work,
+    Store,
     file::open_or_make,
     layout::Layout,
     lock::{Kind, Lock},
