@@ -1,6 +1,6 @@
 //! Layers and a configuration, and what a registry needs to know of them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
@@ -50,6 +50,23 @@ impl Image {
         }
         let program = in_path("busybox").expect("it was there a moment ago");
         Some(Self::default().layer(busybox_layer(&program), Compression::Gzip))
+    }
+
+    /// What a dynamic program of this host needs to be started: its loader and libraries, at their places.
+    pub fn with_libraries_of(self, program: &Path) -> Self {
+        let listed = Command::new("ldd")
+            .arg(program)
+            .output()
+            .expect("every host with a C library has ldd");
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let files = text
+            .split_whitespace()
+            .filter(|word| word.starts_with('/') && Path::new(word).is_file());
+        let layer = files.fold(Layer::new(), |layer, path| {
+            let content = fs::read(path).expect("a library can be read");
+            layer.file(path.trim_start_matches('/'), 0o755, content)
+        });
+        self.layer(layer, Compression::Gzip)
     }
 
     pub fn layer(self, layer: Layer, compression: Compression) -> Self {
