@@ -92,6 +92,9 @@ fn pick(bytes: u64) -> Result<Vec<PathBuf>> {
         let Ok(metadata) = fs::symlink_metadata(Path::new("/").join(&path)) else {
             continue;
         };
+        if path.ends_with("usr/lib/debug") {
+            continue;
+        }
         if metadata.is_dir() {
             let mut children: Vec<PathBuf> = fs::read_dir(Path::new("/").join(&path))?
                 .filter_map(|entry| Some(path.join(entry.ok()?.file_name())))
@@ -114,19 +117,19 @@ fn pick(bytes: u64) -> Result<Vec<PathBuf>> {
 /// `mode` is tar's: create or append. A copy lies in a folder of its own.
 fn pack(archive: &Path, files: &[PathBuf], mode: &str, copy: Option<u32>) -> Result<()> {
     let mut tar = Command::new(in_path("tar").context("no tar")?);
-    tar.args([
-        "--null",
-        "--no-recursion",
-        "--verbatim-files-from",
-        "--files-from=-",
-        "-C",
-        "/",
-    ]);
+    tar.arg(format!("-{mode}f")).arg(archive);
     if let Some(copy) = copy {
         // Names and targets of hard links, but not of symbolic ones.
         tar.arg(format!("--transform=s,^,copy{copy}/,S"));
     }
-    tar.arg(format!("-{mode}f")).arg(archive);
+    tar.args([
+        "-C",
+        "/",
+        "--null",
+        "--no-recursion",
+        "--verbatim-files-from",
+        "--files-from=-",
+    ]);
     let mut child = tar.stdin(Stdio::piped()).spawn().context("cannot run tar")?;
     let mut list = Vec::new();
     for file in files {
