@@ -1,11 +1,14 @@
 //! An image that is in the store, ready to be the root of a sandbox.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use agentkernel_types::{Digest, GuestPath};
 use serde::{Deserialize, Serialize};
 
-use crate::ImageConfig;
+use crate::{ImageConfig, unpack::Ownership};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Image {
@@ -19,9 +22,26 @@ pub struct Image {
     pub layers: Vec<Layer>,
     /// All owners that occur in any layer, and those of its accounts.
     pub owners: Owners,
+    /// Whom the files of the layers belong to on disk.
+    pub ownership: Ownership,
     pub accounts: Accounts,
     /// Milliseconds since 1970.
     pub created_at_ms: u64,
+}
+
+impl Image {
+    /// The layers' trees in the order of overlayfs, the uppermost first, each only once: overlayfs refuses a folder
+    /// that it has already. Of a layer that an image has twice the lower one adds nothing, since the upper one says
+    /// all of it again.
+    pub fn trees(&self) -> Vec<&Path> {
+        let mut trees: Vec<&Path> = Vec::with_capacity(self.layers.len());
+        for layer in self.layers.iter().rev() {
+            if !trees.contains(&layer.tree.as_path()) {
+                trees.push(&layer.tree);
+            }
+        }
+        trees
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,8 +51,12 @@ pub struct Layer {
     /// The lower folder for overlayfs: whiteouts are 0/0 character devices, opaque folders have
     /// `user.overlay.opaque=y`, so it is to be mounted with `userxattr`.
     pub tree: PathBuf,
+    /// Bytes of the uncompressed archive.
+    pub archive_bytes: u64,
     /// Bytes of all regular files.
     pub content_bytes: u64,
+    /// Bytes that it takes in the store: the content and the recipe.
+    pub stored_bytes: u64,
     pub entries: u64,
 }
 

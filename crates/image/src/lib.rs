@@ -6,15 +6,19 @@
 //!
 //! This crate must not know backends, and must not run anything out of an image.
 
+mod account;
 pub mod archive;
 mod config;
+mod failure;
 mod image;
+pub mod manifest;
 mod reference;
 mod store;
 pub mod unpack;
 
+pub use account::ImageUser;
 pub use agentkernel_backend::{Error, Result};
-pub use config::ImageConfig;
+pub use config::{ImageConfig, ParsedConfig, host_architecture};
 pub use image::{Account, Accounts, Image, Layer, Owners, Source};
 pub use reference::Reference;
-pub use store::{Lease, Listed, Removed, Store, Writer};
+pub use store::{Damaged, Inspected, Lease, Listed, Listing, Removed, Store, Writer};
