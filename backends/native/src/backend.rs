@@ -6,14 +6,15 @@ use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
     Backend, Context, Descriptor, Error, Leftover, Result, Sandbox, SandboxHandle, Settings, Workspace,
 };
-use agentkernel_types::{Capabilities, ErrorKind, ImageRef, Lifetime, SandboxId, SandboxSpec};
+use agentkernel_image::{Image, Lease};
+use agentkernel_types::{Capabilities, ErrorKind, Lifetime, SandboxId, SandboxSpec};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
 use crate::{
     handle::Handle,
     host::Host,
-    limits,
+    image, limits,
     probe::probe,
     sandbox::NativeSandbox,
     start::{self, Folders},
@@ -43,7 +44,13 @@ impl NativeBackend {
         }
     }
 
-    fn sandbox(&self, spec: &SandboxSpec, workspace: &Workspace, handle: Handle) -> Arc<dyn Sandbox> {
+    fn sandbox(
+        &self,
+        spec: &SandboxSpec,
+        workspace: &Workspace,
+        handle: Handle,
+        lease: Option<Lease>,
+    ) -> Arc<dyn Sandbox> {
         let folders = match workspace {
             Workspace::Folder(path) if spec.lifetime == Lifetime::Kept => Some(Folders::of(path)),
             _ => None,
@@ -53,27 +60,18 @@ impl NativeBackend {
             spec.clone(),
             folders,
             handle,
+            lease,
         ))
     }
 }
 
-#[async_trait]
-impl Backend for NativeBackend {
-    fn descriptor(&self) -> &'static Descriptor {
-        &DESCRIPTOR
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        self.host.capabilities()
-    }
-
-    fn check(&self, spec: &SandboxSpec) -> Result<()> {
-        if let ImageRef::Registry(image) = &spec.image {
-            let message =
-                format!("the native backend cannot use the image {image}: it has the host image only");
-            return Err(Error::unsupported("create", "image", message).hint("use --image host"));
+impl NativeBackend {
+    fn check_on(&self, spec: &SandboxSpec, image: Option<&Image>) -> Result<()> {
+        let user = start::user(spec, image)?;
+        start::identity(&self.host, spec, image, &user, None)?;
+        if let Some(image) = image {
+            image::layers::workdir(image, spec)?;
         }
-        start::user(spec)?;
         let resources = &spec.resources;
         if resources.disk.is_some() && spec.lifetime == Lifetime::Kept {
             let message = "the native backend cannot limit the disk of a kept sandbox";
@@ -91,6 +89,22 @@ impl Backend for NativeBackend {
         }
         Ok(())
     }
+}
+
+#[async_trait]
+impl Backend for NativeBackend {
+    fn descriptor(&self) -> &'static Descriptor {
+        &DESCRIPTOR
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.host.capabilities()
+    }
+
+    fn check(&self, spec: &SandboxSpec) -> Result<()> {
+        let lease = image::layers::lease(&self.host, spec)?;
+        self.check_on(spec, lease.as_ref().map(|lease| &lease.image))
+    }
 
     async fn create(
         &self,
@@ -98,9 +112,11 @@ impl Backend for NativeBackend {
         spec: &SandboxSpec,
         workspace: &Workspace,
     ) -> Result<Arc<dyn Sandbox>> {
-        self.check(spec)?;
+        let lease = image::layers::lease(&self.host, spec)?;
+        let image = lease.as_ref().map(|lease| &lease.image);
+        self.check_on(spec, image)?;
         if spec.lifetime == Lifetime::Ephemeral {
-            return Ok(self.sandbox(spec, workspace, Handle::default()));
+            return Ok(self.sandbox(spec, workspace, Handle::default(), lease));
         }
         let Workspace::Folder(path) = workspace else {
             return Err(Error::new(
@@ -109,7 +125,7 @@ impl Backend for NativeBackend {
                 "a kept sandbox needs a workspace",
             ));
         };
-        let identity = start::identity(&self.host, spec, &start::user(spec)?, None);
+        let identity = start::identity(&self.host, spec, image, &start::user(spec, image)?, None)?;
         let folders = Folders::of(path);
         folders.make(&identity).map_err(|error| {
             let _ = folders.remove();
@@ -120,12 +136,7 @@ impl Backend for NativeBackend {
             )
             .because(error)
         })?;
-        let handle = Handle {
-            host_uid: identity.host_uid,
-            host_gid: identity.host_gid,
-            process: None,
-        };
-        Ok(self.sandbox(spec, workspace, handle))
+        Ok(self.sandbox(spec, workspace, Handle::of(&identity), lease))
     }
 
     async fn open(
@@ -135,7 +146,7 @@ impl Backend for NativeBackend {
         workspace: &Workspace,
         handle: &SandboxHandle,
     ) -> Result<Arc<dyn Sandbox>> {
-        Ok(self.sandbox(spec, workspace, Handle::parse(handle)))
+        Ok(self.sandbox(spec, workspace, Handle::parse(handle), None))
     }
 
     async fn leftovers(&self, _cx: &Context, known: &[SandboxId]) -> Result<Vec<Leftover>> {

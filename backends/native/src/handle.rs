@@ -6,7 +6,10 @@ use agentkernel_backend::SandboxHandle;
 use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
 
-use crate::launch::pidfd_of;
+use crate::launch::{
+    identity::{IdMap, Identity},
+    pidfd_of,
+};
 
 /// PID 1 as the host sees it. A pid alone could be another process by now: the start time and the boot tell.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -15,6 +18,11 @@ pub(crate) struct Handle {
     /// The ids of the host to which the sandbox's files belong: they stay with it.
     pub host_uid: u32,
     pub host_gid: u32,
+    /// All pairs of an id inside and one of the host, where there are several. Empty: the user alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uids: Vec<(u32, u32)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gids: Vec<(u32, u32)>,
     pub process: Option<ProcessIdentity>,
 }
 
@@ -27,6 +35,21 @@ pub(crate) struct ProcessIdentity {
 }
 
 impl Handle {
+    /// Of a sandbox that does not run.
+    pub(crate) fn of(identity: &Identity) -> Self {
+        let several = |map: &IdMap| match map.pairs() {
+            [_] => Vec::new(),
+            pairs => pairs.to_vec(),
+        };
+        Self {
+            host_uid: identity.host_uid(),
+            host_gid: identity.host_gid(),
+            uids: several(&identity.uids),
+            gids: several(&identity.gids),
+            process: None,
+        }
+    }
+
     pub(crate) fn parse(handle: &SandboxHandle) -> Self {
         serde_json::from_value(handle.0.clone()).unwrap_or_default()
     }

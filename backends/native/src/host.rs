@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::OnceLock};
 
 use agentkernel_backend::{Result, Settings};
-use agentkernel_types::{Capabilities, Isolation, NetworkMode};
+use agentkernel_image::Store;
+use agentkernel_types::{Capabilities, Isolation, NetworkMode, RegistryImages};
 
 use crate::{
     launch::landlock,
@@ -73,7 +74,10 @@ impl Host {
             limit_disk: true,
             limit_disk_kept: false,
             host_image: true,
-            registry_images: agentkernel_types::RegistryImages::None,
+            registry_images: match self.layers() {
+                Ok(()) => RegistryImages::Layers,
+                Err(_) => RegistryImages::None,
+            },
             oom_reported: limits.memory().is_ok(),
             caveats: self.caveats(),
         }
@@ -93,13 +97,67 @@ impl Host {
                     .to_owned(),
             );
         }
+        if let Err(why) = self.layers() {
+            caveats.push(format!("images of registries cannot be used: {why}"));
+        }
+        if self.layers().is_ok() && kernel_is_older_than((6, 6)) {
+            // Without attributes on tmpfs overlayfs cannot note that the new folder hides the old one.
+            caveats.push(
+                "a folder of an image that an ephemeral sandbox has removed cannot be made again (Linux 6.6 can)"
+                    .to_owned(),
+            );
+        }
         if let Privilege::Rootless { .. } = self.privilege {
             caveats.push("without root the supplementary groups of the caller cannot be given up".to_owned());
         }
         caveats
     }
 
+    /// The images, by a path without a symbolic link: the child follows none.
+    pub(crate) fn store(&self) -> Store {
+        let folder = &self.settings.images_dir;
+        Store::new(folder.canonicalize().unwrap_or_else(|_| folder.clone()))
+    }
+
+    /// Whether the layers of an image can be a root here; otherwise why not.
+    pub(crate) fn layers(&self) -> Result<(), String> {
+        let (needed, what) = match self.privilege {
+            Privilege::Root => ((5, 19), "layers with mapped owners"),
+            Privilege::Rootless { .. } => ((5, 11), "layers without root"),
+        };
+        if !kernel_is_older_than(needed) {
+            return Ok(());
+        }
+        Err(format!("{what} need Linux {}.{}", needed.0, needed.1))
+    }
+
     pub(crate) fn socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {
         self.settings.runtime_dir.join(format!("{id}.sock"))
+    }
+}
+
+/// One whose version nobody can read is tried.
+fn kernel_is_older_than(version: (u32, u32)) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    kernel_version(&release).is_some_and(|found| found < version)
+}
+
+/// `6.1.0-18-amd64` is 6.1.
+fn kernel_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_compared_by_its_first_two_numbers() {
+        assert_eq!(kernel_version("6.1.0-18-amd64"), Some((6, 1)));
+        assert_eq!(kernel_version("5.15.0-1051-azure"), Some((5, 15)));
+        assert_eq!(kernel_version("5.4"), Some((5, 4)));
+        assert_eq!(kernel_version("next"), None);
+        assert!((5, 4) < (5, 19) && (6, 1) > (5, 19));
     }
 }

@@ -16,8 +16,8 @@ use rustix::{
 use crate::{
     image,
     launch::{
+        identity::Identity,
         idmap,
-        plan::Identity,
         sys::{self, attribute},
     },
     privilege::Privilege,
@@ -78,7 +78,8 @@ fn source(mount: &Mount, privilege: Privilege, identity: &Identity) -> Result<Mo
     })
 }
 
-fn mapped(path: &Path, read_only: bool, identity: &Identity) -> Result<OwnedFd> {
+/// Everything in it appears as the sandbox's user.
+pub(crate) fn mapped(path: &Path, read_only: bool, identity: &Identity) -> Result<OwnedFd> {
     let (uid, gid) = image::owner_of(path).map_err(|error| refused(path, error))?;
     let mapping = idmap::mapping(uid, gid, identity).map_err(|error| refused(path, error))?;
     let tree = detach(path).map_err(|error| refused(path, error))?;
@@ -103,6 +104,11 @@ pub(crate) fn read_only(path: &Path) -> std::io::Result<OwnedFd> {
     let tree = detach(path)?;
     sys::mount_setattr(tree.as_raw_fd(), true, PLAIN | attribute::READ_ONLY, None)?;
     crate::launch::high_owned(tree)
+}
+
+/// A layer of an image, without attributes yet.
+pub(crate) fn detached_layer(path: &Path) -> std::io::Result<OwnedFd> {
+    crate::launch::high_owned(detach(path)?)
 }
 
 /// `path` has no symbolic link: opened without following one, and cloned from that descriptor, so that nobody

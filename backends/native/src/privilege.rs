@@ -6,7 +6,7 @@ use agentkernel_types::SandboxId;
 
 use crate::{
     image::User,
-    launch::{idmap::dedicated_host_id, plan::Identity},
+    launch::{identity::Identity, idmap::dedicated_host_id},
 };
 
 /// The two ways of making a sandbox.
@@ -31,20 +31,15 @@ impl Privilege {
         }
     }
 
+    /// With one id inside: the host image, and every sandbox without privilege.
     pub(crate) fn identity(self, user: &User, id: &SandboxId) -> Identity {
-        let (host_uid, host_gid, drop_groups) = match self {
+        let inside = (user.uid, user.gid);
+        match self {
             Self::Root => {
                 let host = dedicated_host_id(id);
-                (host, host, true)
+                Identity::single(inside, (host, host), true)
             }
-            Self::Rootless { uid, gid } => (uid, gid, false),
-        };
-        Identity {
-            inside_uid: user.uid,
-            inside_gid: user.gid,
-            host_uid,
-            host_gid,
-            drop_groups,
+            Self::Rootless { uid, gid } => Identity::single(inside, (uid, gid), false),
         }
     }
 }

@@ -14,6 +14,7 @@ use agentkernel_backend::{
     Context, DetachedStatus, Error, Files, LogStream, Process, Result, Sandbox, SandboxHandle, SandboxState,
     Stats,
 };
+use agentkernel_image::Lease;
 use agentkernel_types::{ErrorKind, ExecId, ExecSpec, Lifetime, SandboxId, SandboxSpec};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,10 +26,11 @@ use crate::{
     files::SandboxFiles,
     handle::{Handle, ProcessIdentity},
     host::Host,
+    image,
     launch::{Launched, plan::Plan},
     limits::{self, Group},
     oom,
-    start::{self, Folders, Started},
+    start::{self, Folders, Started, Wanted},
 };
 
 /// After the grace of a stop the agent has this long to end before PID 1 is killed.
@@ -58,16 +60,27 @@ struct Live {
     group: Option<Arc<Group>>,
     /// Until the agent has answered: what a failure of the launch is explained with.
     booting: Option<Box<Plan>>,
+    /// Nobody removes the image as long as this process holds the sandbox.
+    lease: Option<Lease>,
 }
 
 impl NativeSandbox {
-    pub(crate) fn new(host: Arc<Host>, spec: SandboxSpec, folders: Option<Folders>, handle: Handle) -> Self {
+    pub(crate) fn new(
+        host: Arc<Host>,
+        spec: SandboxSpec,
+        folders: Option<Folders>,
+        handle: Handle,
+        lease: Option<Lease>,
+    ) -> Self {
         let shared = Arc::new(Shared {
             host,
             spec,
             folders,
             handle: StdMutex::new(handle),
-            live: Mutex::new(Live::default()),
+            live: Mutex::new(Live {
+                lease,
+                ..Live::default()
+            }),
             destroyed: AtomicBool::new(false),
         });
         Self {
@@ -140,7 +153,10 @@ impl Shared {
         if running {
             return Ok(());
         }
-        *live = Live::default();
+        let lease = match std::mem::take(&mut *live).lease {
+            Some(lease) => Some(lease),
+            None => image::layers::lease(&self.host, &self.spec)?,
+        };
         self.clear_away();
         let kept = self.handle().clone();
         let kept = self.is_kept().then_some(&kept);
@@ -149,7 +165,15 @@ impl Shared {
             plan,
             group,
             boot,
-        } = start::start(&self.host, &self.spec, self.folders.as_ref(), kept)?;
+        } = start::start(
+            &self.host,
+            Wanted {
+                spec: &self.spec,
+                image: lease.as_ref().map(|lease| &lease.image),
+                folders: self.folders.as_ref(),
+                kept,
+            },
+        )?;
         let owner = launched
             .owner
             .try_clone()
@@ -175,6 +199,7 @@ impl Shared {
             launched: Some(launched),
             group,
             booting,
+            lease,
         };
         Ok(())
     }

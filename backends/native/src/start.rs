@@ -4,15 +4,16 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::AsFd,
+        fd::{AsFd, OwnedFd},
         unix::{ffi::OsStringExt, fs::DirBuilderExt, net::UnixListener},
     },
     path::{Path, PathBuf},
 };
 
 use agentkernel_backend::{Error, Result};
+use agentkernel_image::Image;
 use agentkernel_protocol::Boot;
-use agentkernel_types::{ErrorKind, Lifetime, NetworkMode, RootAccess, SandboxSpec};
+use agentkernel_types::{ErrorKind, GuestPath, Lifetime, NetworkMode, RootAccess, SandboxSpec};
 use serde_bytes::ByteBuf;
 
 use crate::{
@@ -22,7 +23,8 @@ use crate::{
     image::{self, HostImage, User},
     launch::{
         self, Connections, Launched,
-        plan::{Identity, Plan, ResourceLimit, Source, SourceId, c_string},
+        identity::Identity,
+        plan::{Plan, ResourceLimit, Source, SourceId, c_string},
     },
     limits::{self, Group, PidsBy},
     mounts,
@@ -71,33 +73,70 @@ impl Folders {
         for (folder, mode) in [(&self.disk, 0o755), (&self.logs, 0o700)] {
             fs::DirBuilder::new().mode(mode).create(folder)?;
             if identity.drop_groups {
-                std::os::unix::fs::chown(folder, Some(identity.host_uid), Some(identity.host_gid))?;
+                let owner = (Some(identity.host_uid()), Some(identity.host_gid()));
+                std::os::unix::fs::chown(folder, owner.0, owner.1)?;
             }
         }
         Ok(())
     }
 }
 
-/// Who the sandbox's user is. A kept sandbox keeps the ids that own its files.
-pub(crate) fn identity(host: &Host, spec: &SandboxSpec, user: &User, kept: Option<&Handle>) -> Identity {
-    let mut identity = host.privilege.identity(user, &spec.id);
-    if let (Some(handle), Privilege::Root) = (kept, host.privilege) {
-        (identity.host_uid, identity.host_gid) = (handle.host_uid, handle.host_gid);
-    }
-    identity
-}
-
-pub(crate) fn start(
+/// Who a sandbox's ids are. A kept sandbox keeps those that own its files.
+pub(crate) fn identity(
     host: &Host,
     spec: &SandboxSpec,
-    folders: Option<&Folders>,
+    image: Option<&Image>,
+    user: &User,
     kept: Option<&Handle>,
-) -> Result<Started> {
-    let user = user(spec)?;
-    let identity = identity(host, spec, &user, kept);
-    let image = discover(host)?;
-    let boot = boot(spec, &image, &user, folders.is_some());
-    let plan = plan(host, spec, folders, &image, &user, identity)?;
+) -> Result<Identity> {
+    if let Some(image) = image {
+        return image::layers::identity(host.privilege, spec, image, user, kept);
+    }
+    let identity = host.privilege.identity(user, &spec.id);
+    Ok(match (kept, host.privilege) {
+        (Some(handle), Privilege::Root) => {
+            let host = (handle.host_uid, handle.host_gid);
+            Identity::single((user.uid, user.gid), host, identity.drop_groups)
+        }
+        _ => identity,
+    })
+}
+
+/// What is started.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub spec: &'a SandboxSpec,
+    /// None: the host image.
+    pub image: Option<&'a Image>,
+    /// Of a kept sandbox.
+    pub folders: Option<&'a Folders>,
+    pub kept: Option<&'a Handle>,
+}
+
+pub(crate) fn start(host: &Host, wanted: Wanted<'_>) -> Result<Started> {
+    let Wanted { spec, folders, .. } = wanted;
+    let user = user(spec, wanted.image)?;
+    let identity = identity(host, spec, wanted.image, &user, wanted.kept)?;
+    let (plan, boot) = match wanted.image {
+        None => {
+            let image = discover(host)?;
+            let boot = boot(spec, host_context(spec, &image, &user));
+            let toolchains = toolchains(host, &image)?;
+            let image = root::Image::Host {
+                image: &image,
+                toolchains,
+            };
+            (plan(host, wanted, image, None, &user, identity)?, boot)
+        }
+        Some(image) => {
+            let workdir = image::layers::workdir(image, spec)?;
+            let env = image::layers::environment(image, &user);
+            let layers = image::layers::prepare(image, host.privilege, &identity)?;
+            let layers = root::Image::Layers(layers);
+            let plan = plan(host, wanted, layers, Some(&workdir), &user, identity)?;
+            (plan, boot(spec, (env, workdir.to_string())))
+        }
+    };
     let group = if limits::any(&spec.resources) {
         Group::create(host.limits(), &spec.id, &spec.resources)?
     } else {
@@ -130,9 +169,12 @@ pub(crate) fn start(
     })
 }
 
-pub(crate) fn user(spec: &SandboxSpec) -> Result<User> {
-    image::user(spec.user.as_ref())
-        .map_err(|message| Error::new(ErrorKind::InvalidSpec, "create", message).with("field", "user"))
+pub(crate) fn user(spec: &SandboxSpec, image: Option<&Image>) -> Result<User> {
+    match image {
+        Some(image) => image::layers::user(image, spec),
+        None => image::user(spec.user.as_ref())
+            .map_err(|message| Error::new(ErrorKind::InvalidSpec, "create", message).with("field", "user")),
+    }
 }
 
 fn discover(host: &Host) -> Result<HostImage> {
@@ -151,29 +193,33 @@ fn discover(host: &Host) -> Result<HostImage> {
     })
 }
 
+/// As root they are detached mounts; without, the child opens them itself.
+fn toolchains(host: &Host, image: &HostImage) -> Result<Vec<Option<OwnedFd>>> {
+    let toolchains = image.toolchains.iter().map(|toolchain| match host.privilege {
+        Privilege::Root => mounts::read_only(&toolchain.path).map(Some),
+        Privilege::Rootless { .. } => Ok(None),
+    });
+    toolchains.collect::<io::Result<_>>().map_err(io_failed)
+}
+
 fn plan(
     host: &Host,
-    spec: &SandboxSpec,
-    folders: Option<&Folders>,
-    image: &HostImage,
+    Wanted { spec, folders, .. }: Wanted<'_>,
+    image: root::Image<'_>,
+    workdir: Option<&GuestPath>,
     user: &User,
     identity: Identity,
 ) -> Result<Plan> {
     let hostname = spec.name.as_ref().map_or("sandbox", |name| name.as_str());
     let mounts = mounts::sources(&spec.mounts, host.privilege, &identity)?;
-    let toolchains = image.toolchains.iter().map(|toolchain| match host.privilege {
-        Privilege::Root => mounts::read_only(&toolchain.path).map(Some),
-        Privilege::Rootless { .. } => Ok(None),
-    });
-    let toolchains = toolchains.collect::<io::Result<_>>().map_err(io_failed)?;
     let root = root::compose(
         spec,
         Facts {
             image,
             user,
             hostname,
+            workdir,
             mounts,
-            toolchains,
             folder: folders.map(|folders| folders.disk.as_path()),
             memory_size: spec
                 .resources
@@ -196,6 +242,7 @@ fn plan(
         hostname: c_string(hostname),
         sources,
         base: root.base,
+        overlay: root.overlay,
         steps: root.steps,
         agent,
         limits: limits(host, spec),
@@ -221,7 +268,8 @@ fn limits(host: &Host, spec: &SandboxSpec) -> Vec<ResourceLimit> {
     limits
 }
 
-fn boot(spec: &SandboxSpec, image: &HostImage, user: &User, kept: bool) -> Boot {
+/// The environment and the working directory of the host image.
+fn host_context(spec: &SandboxSpec, image: &HostImage, user: &User) -> (Vec<(String, String)>, String) {
     let home = user.home.as_str();
     let own = [
         ("HOME", home),
@@ -229,22 +277,28 @@ fn boot(spec: &SandboxSpec, image: &HostImage, user: &User, kept: bool) -> Boot 
         ("LOGNAME", &user.name),
         ("SHELL", "/bin/sh"),
     ];
-    let image = image
-        .env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    let spec_env = spec
-        .env
-        .iter()
-        .map(|variable| (variable.name(), variable.value()));
-    let env = own.into_iter().chain(image).chain(spec_env);
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let workdir = match (&spec.workdir, spec.root) {
         (Some(path), _) => path.as_str(),
         (None, RootAccess::Writable) => home,
         (None, RootAccess::ReadOnly) => "/tmp",
     };
+    (
+        own.into_iter().chain(image.env.iter().cloned()).collect(),
+        workdir.to_owned(),
+    )
+}
+
+fn boot(spec: &SandboxSpec, (env, workdir): (Vec<(String, String)>, String)) -> Boot {
+    let env = env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let spec_env = spec
+        .env
+        .iter()
+        .map(|variable| (variable.name(), variable.value()));
+    let kept = spec.lifetime == Lifetime::Kept;
     Boot {
         env: env
+            .chain(spec_env)
             .map(|(name, value)| ByteBuf::from(format!("{name}={value}")))
             .collect(),
         workdir: ByteBuf::from(workdir),

@@ -1,7 +1,9 @@
 //! The native backend against the suite that every backend passes: as root or not, as the tests run.
 
+mod common;
+
 use std::{
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::{
         Arc,
@@ -9,10 +11,12 @@ use std::{
     },
 };
 
-use agentkernel_backend::{Backend, Result, Settings, Workspace};
-use agentkernel_conformance::Harness;
+use agentkernel_backend::{Backend, Result, Workspace};
+use agentkernel_conformance::{Harness, Program};
+use agentkernel_image::ImageConfig;
 use agentkernel_types::{
-    ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId, SandboxSpec, UserSpec,
+    Command, Digest, ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId, SandboxSpec,
+    UserSpec,
 };
 use async_trait::async_trait;
 
@@ -20,26 +24,31 @@ struct Native {
     folder: tempfile::TempDir,
     backend: Arc<dyn Backend>,
     number: AtomicU64,
+    /// None: the host image.
+    image: Option<Digest>,
 }
 
 impl Native {
-    fn settings(folder: &tempfile::TempDir) -> Settings {
-        Settings {
-            runtime_dir: folder.path().join("run"),
-            cache_dir: folder.path().join("cache"),
-            images_dir: folder.path().join("images"),
-        }
-    }
-
-    async fn connect() -> Self {
+    async fn connect(image: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let backend = (agentkernel_native::DESCRIPTOR.connect)(&Self::settings(&folder))
+        let backend = (agentkernel_native::DESCRIPTOR.connect)(&common::settings(folder.path()))
             .await
             .expect("Linux with user namespaces");
+        let image = image.then(|| {
+            common::image(
+                folder.path(),
+                &ImageConfig::default(),
+                &[&|layer| {
+                    layer.busybox();
+                }],
+            )
+            .id
+        });
         Self {
             folder,
             backend,
-            number: AtomicU64::new(u64::from(std::process::id()) << 16),
+            number: AtomicU64::new(u64::from(std::process::id()) << 16 | u64::from(image.is_some()) << 15),
+            image,
         }
     }
 
@@ -62,7 +71,7 @@ impl Harness for Native {
     }
 
     async fn reconnect(&self) -> Result<Arc<dyn Backend>> {
-        (agentkernel_native::DESCRIPTOR.connect)(&Self::settings(&self.folder)).await
+        (agentkernel_native::DESCRIPTOR.connect)(&common::settings(self.folder.path())).await
     }
 
     fn spec(&self, lifetime: Lifetime) -> SandboxSpec {
@@ -70,8 +79,11 @@ impl Harness for Native {
             id: SandboxId::from_random(self.fresh()),
             name: None,
             lifetime,
-            image: ImageRef::Host,
-            image_id: None,
+            image: match self.image {
+                Some(_) => "busybox".parse().expect("a reference"),
+                None => ImageRef::Host,
+            },
+            image_id: self.image.clone(),
             profile: Profile::Moderate,
             root: RootAccess::Writable,
             network: NetworkMode::None,
@@ -95,44 +107,45 @@ impl Harness for Native {
     }
 
     fn other_user(&self) -> (UserSpec, u32) {
-        ("root".parse().expect("a user"), 0)
+        let (name, number) = match self.image {
+            Some(_) => ("sandbox", 1000),
+            None => ("root", 0),
+        };
+        (name.parse().expect("a user"), number)
+    }
+
+    fn command(&self, program: &Program) -> Command {
+        const QUIT: u8 = 3;
+        match program {
+            // The shell of busybox cannot be ended by SIGQUIT; what it executes can.
+            Program::SignalSelf(QUIT) if self.image.is_some() => {
+                let script = "(while kill -3 $$; do sleep 0.01; done) & exec sleep 1000";
+                Command::new(["sh", "-c", script]).expect("a command")
+            }
+            _ => program.posix(),
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_native_backend_keeps_the_contract() {
-    let report = agentkernel_conformance::assert_suite(Arc::new(Native::connect().await)).await;
+    let report = agentkernel_conformance::assert_suite(Arc::new(Native::connect(false).await)).await;
+    println!("{}", report.summary());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_native_backend_keeps_the_contract_with_an_image() {
+    let report = agentkernel_conformance::assert_suite(Arc::new(Native::connect(true).await)).await;
     println!("{}", report.summary());
 }
 
 /// The same suite in a process of an unprivileged user: other ids, other mounts, no groups of its own.
 #[test]
 fn the_native_backend_keeps_the_contract_without_root() {
-    const USER: u32 = 54_321;
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can become somebody else; the other test has run without root");
-        return;
-    }
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    // The build folder may lie where others cannot look.
-    let program = folder.path().join("conformance");
-    std::fs::copy(std::env::current_exe().expect("a test has one"), &program).expect("it can be copied");
-    for path in [folder.path(), &program] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own");
-        std::os::unix::fs::chown(path, Some(USER), Some(USER)).expect("root can give files away");
-    }
-    let output = std::process::Command::new(&program)
-        .args(["--exact", "the_native_backend_keeps_the_contract", "--nocapture"])
-        .env("TMPDIR", folder.path())
-        .env("HOME", folder.path())
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir(folder.path())
-        .uid(USER)
-        .gid(USER)
-        .output()
-        .expect("it can be started");
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("1 passed"), "the suite has not run: {text}");
+    common::without_root("the_native_backend_keeps_the_contract");
+}
+
+#[test]
+fn the_native_backend_keeps_the_contract_with_an_image_and_without_root() {
+    common::without_root("the_native_backend_keeps_the_contract_with_an_image");
 }

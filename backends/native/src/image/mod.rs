@@ -4,6 +4,7 @@
 //! home folder, never what only root may read.
 
 mod etc;
+pub(crate) mod layers;
 mod toolchains;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 
 use agentkernel_types::{GuestPath, NetworkMode, UserSpec};
 
-pub(crate) use self::{etc::filtered, toolchains::Toolchain};
+pub(crate) use self::{etc::filtered, layers::Layers, toolchains::Toolchain};
 
 /// The inside ids of the host image's user.
 pub(crate) const USER_ID: u32 = 1000;
@@ -211,6 +212,13 @@ pub(crate) fn own_files(user: &User, hostname: &str, network: NetworkMode) -> Ve
     if user.gid != 0 && user.gid != NOBODY {
         group += &format!("{}:x:{}:\n", user.name, user.gid);
     }
+    let mut files = vec![("passwd", passwd.into_bytes()), ("group", group.into_bytes())];
+    files.extend(network_files(hostname, network));
+    files
+}
+
+/// The files of /etc that say where the sandbox is: they are never an image's.
+pub(crate) fn network_files(hostname: &str, network: NetworkMode) -> Vec<(&'static str, Vec<u8>)> {
     let resolv = match network {
         NetworkMode::Host => fs::read("/etc/resolv.conf")
             .ok()
@@ -218,8 +226,6 @@ pub(crate) fn own_files(user: &User, hostname: &str, network: NetworkMode) -> Ve
         NetworkMode::None => None,
     };
     vec![
-        ("passwd", passwd.into_bytes()),
-        ("group", group.into_bytes()),
         ("hostname", format!("{hostname}\n").into_bytes()),
         (
             "hosts",

@@ -12,7 +12,7 @@ use std::{
         unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{OnceLock, PoisonError},
 };
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -46,21 +46,26 @@ fn is_ours(path: &Path) -> bool {
 fn write(cache_dir: &Path, path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(cache_dir)?;
     let unfinished = crate::unfinished::path_in(cache_dir);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(&unfinished)?;
-    let written = file.write_all(AGENT).and_then(|()| {
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE))?;
-        // The name must never stand for less than the whole, not even after a power failure.
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    });
+    let written = write_whole(&unfinished).and_then(|()| fs::rename(&unfinished, path));
     if written.is_err() {
         let _ = fs::remove_file(&unfinished);
     }
     written
+}
+
+/// The kernel executes no file that anybody has open for writing. So it is closed before it has its name, and no child
+/// is cloned meanwhile that would inherit it.
+fn write_whole(path: &Path) -> io::Result<()> {
+    let _nobody_clones = super::CLONING.write().unwrap_or_else(PoisonError::into_inner);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(path)?;
+    file.write_all(AGENT)?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE))?;
+    // The name must never stand for less than the whole, not even after a power failure.
+    file.sync_all()
 }
 
 /// A sealed memory file that holds the agent; made once a process.

@@ -10,30 +10,31 @@ use std::{
 
 use agentkernel_protocol::descriptor;
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat, unlinkat},
     io::{Errno, dup2},
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
-        UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change,
-        move_mount, open_tree, unmount,
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+        fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+        unmount,
     },
 };
 
 use super::{
-    landlock,
+    base,
     plan::{Base, Place, Plan, Source, SourceId, Step},
     sys::{self, SysResult, attribute},
+    walls,
 };
 
 /// Descriptors that the child finds at fixed numbers, out of the way of the agent's 0 to 5.
 /// The parent has put its own above [`FIRST_FREE`].
 pub(crate) const BASE: RawFd = 30;
-const STAGED_AGENT: RawFd = 29;
+pub(super) const STAGED_AGENT: RawFd = 29;
 pub(crate) const FIRST_SOURCE: RawFd = 31;
 /// The agent until it runs: right after the descriptors that it keeps.
-const AGENT: RawFd = descriptor::LOGS + 1;
-/// Most sources of one plan.
-pub(crate) const MAX_SOURCES: usize = 160;
+pub(super) const AGENT: RawFd = descriptor::LOGS + 1;
+/// Most sources of one plan. One descriptor each, below the usual limit of 1024: 127 layers, and as many mounts as anyone needs.
+pub(crate) const MAX_SOURCES: usize = 160 + 127;
 pub(crate) const FIRST_FREE: RawFd = FIRST_SOURCE + MAX_SOURCES as RawFd;
 
 /// What the child gets besides the plan. All descriptors are at [`FIRST_FREE`] or above.
@@ -96,18 +97,18 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
         open_source(index, source).map_err(|error| (Stage::Sources, index as u32, error))?;
     }
     wait_for_go(inheritance.go).map_err(at(Stage::Identity))?;
-    become_user(plan).map_err(at(Stage::Identity))?;
-    let root = prepare_base(plan).map_err(at(Stage::Base))?;
+    become_builder(plan).map_err(at(Stage::Identity))?;
+    let root = base::prepare(plan).map_err(at(Stage::Base))?;
+    let fresh = plan.overlay.is_none() && matches!(plan.base, Base::Memory { .. });
     for (index, step) in plan.steps.iter().enumerate() {
-        take(step, root.as_fd(), matches!(plan.base, Base::Memory { .. }))
-            .map_err(|error| (Stage::Root, index as u32, error))?;
+        take(step, root.as_fd(), fresh).map_err(|error| (Stage::Root, index as u32, error))?;
     }
     if let Some(source) = plan.agent {
         // Now: after the pivot the host's mounts are out of reach.
         stage_agent(source).map_err(at(Stage::Pivot))?;
     }
     enter(root).map_err(at(Stage::Pivot))?;
-    raise_walls(plan, inheritance).map_err(at(Stage::Walls))?;
+    walls::raise(plan, inheritance).map_err(at(Stage::Walls))?;
     Err((Stage::Execute, 0, sys::execute(AGENT, c"agentkernel-agent")))
 }
 
@@ -125,7 +126,7 @@ fn open_source(index: usize, source: &Source) -> SysResult<()> {
             )?;
             settle(file, target)
         }
-        Source::Detached(mount) => place(mount.as_raw_fd(), target),
+        Source::Detached(mount) | Source::Layer(mount) => place(mount.as_raw_fd(), target),
     }
 }
 
@@ -139,7 +140,7 @@ fn reserve(any: RawFd) -> SysResult<()> {
 }
 
 /// A descriptor of ours under another number, and nowhere else.
-fn settle(descriptor: OwnedFd, to: RawFd) -> SysResult<()> {
+pub(super) fn settle(descriptor: OwnedFd, to: RawFd) -> SysResult<()> {
     if descriptor.as_raw_fd() == to {
         // It is where it shall be: kept open.
         let _ = descriptor.into_raw_fd();
@@ -149,7 +150,7 @@ fn settle(descriptor: OwnedFd, to: RawFd) -> SysResult<()> {
 }
 
 /// The descriptor under a number of ours. The old number stays; everything is closed at the end.
-fn place(from: RawFd, to: RawFd) -> SysResult<()> {
+pub(super) fn place(from: RawFd, to: RawFd) -> SysResult<()> {
     // SAFETY: `from` is open; whatever was at `to` belongs to nobody in this process any more.
     let from = unsafe { BorrowedFd::borrow_raw(from) };
     // SAFETY: forgotten right below, so that it is not closed.
@@ -169,13 +170,19 @@ fn wait_for_go(go: RawFd) -> SysResult<()> {
     }
 }
 
-fn become_user(plan: &Plan) -> SysResult<()> {
-    const KEEP_CAPABILITIES: i32 = 8; // PR_SET_KEEPCAPS: the root is still to be built
-    sys::prctl(KEEP_CAPABILITIES, 1, 0, 0)?;
+/// What is made from here on belongs to the builder, who has all capabilities of the sandbox's namespace.
+fn become_builder(plan: &Plan) -> SysResult<()> {
     if plan.identity.drop_groups {
         sys::set_groups_empty()?;
     }
-    sys::set_ids(plan.identity.inside_uid, plan.identity.inside_gid)?;
+    become_one(plan.identity.builder_uid, plan.identity.builder_gid)
+}
+
+/// Another user with the same capabilities.
+pub(super) fn become_one(uid: u32, gid: u32) -> SysResult<()> {
+    const KEEP_CAPABILITIES: i32 = 8; // PR_SET_KEEPCAPS: there is still something to be done
+    sys::prctl(KEEP_CAPABILITIES, 1, 0, 0)?;
+    sys::set_ids(uid, gid)?;
     raise_effective_capabilities()
 }
 
@@ -204,36 +211,6 @@ fn raise_effective_capabilities() -> SysResult<()> {
     Ok(())
 }
 
-/// Opens the base at [`BASE`] and returns the root: a mount of its own.
-fn prepare_base(plan: &Plan) -> SysResult<OwnedFd> {
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    match &plan.base {
-        Base::Memory { size } => {
-            let memory = new_mount(c"tmpfs", &[(c"size", size), (c"mode", c"0755")], &[], 0)?;
-            // Any folder will do: it is covered in this copy of the mounts only.
-            attach_at_path(&memory, c"/tmp").or_else(|_| attach_at_path(&memory, c"/etc"))?;
-            settle(memory, BASE)?;
-        }
-        Base::Folder(SourceId(index)) => place(FIRST_SOURCE + *index as RawFd, BASE)?,
-    }
-    // SAFETY: just placed, and kept open until the agent runs.
-    let base = unsafe { BorrowedFd::borrow_raw(BASE) };
-    make_directory(base, c"root", 0o755)?;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(base, c"root", flags, Mode::empty())?;
-    let flags =
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let root = open_tree(&folder, c"", flags)?;
-    sys::mount_setattr(
-        root.as_raw_fd(),
-        false,
-        attribute::NO_SUID | attribute::NO_DEV,
-        None,
-    )?;
-    attach_onto(&root, &folder)?;
-    Ok(root)
-}
-
 /// `fresh`: the root was empty a moment ago, so no path in it can have been prepared by somebody else, and one call
 /// is enough to make what would take three.
 fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
@@ -248,6 +225,12 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
         }
         Step::MakeDirectory { place, mode } => {
             make_directory(parent_of(root, place)?.as_fd(), &place.name, *mode)
+        }
+        Step::MakeResolved { place, mode } => {
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let parent = openat2(root, place.parent.as_c_str(), flags, Mode::empty(), resolve)?;
+            make_directory(parent.as_fd(), &place.name, *mode)
         }
         Step::MakeFile {
             place,
@@ -274,7 +257,7 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
             attributes,
         } => {
             let mount = new_mount(c"tmpfs", &[(c"size", size), (c"mode", mode)], &[], *attributes)?;
-            attach_beneath(&mount, root, target)
+            attach_folder(&mount, root, target)
         }
         Step::Overlay {
             target,
@@ -289,7 +272,7 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
                 (c"workdir", work),
             ];
             let mount = new_mount(c"overlay", &options, &[c"userxattr"], *attributes)?;
-            attach_beneath(&mount, root, target)
+            attach_folder(&mount, root, target)
         }
         Step::Attach {
             source,
@@ -299,7 +282,7 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
         Step::Proc { target } => {
             let attributes =
                 attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV | attribute::NO_EXEC;
-            attach_beneath(&new_mount(c"proc", &[], &[], attributes)?, root, target)
+            attach_folder(&new_mount(c"proc", &[], &[], attributes)?, root, target)
         }
         Step::Devpts { target } => {
             let options = [(c"ptmxmode", c"0666"), (c"mode", c"0620"), (c"max", c"1024")];
@@ -309,7 +292,7 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
                 &[c"newinstance"],
                 attribute::NO_SUID | attribute::NO_EXEC,
             )?;
-            attach_beneath(&mount, root, target)
+            attach_folder(&mount, root, target)
         }
         Step::SetAttributes { target, attributes } => {
             sys::mount_setattr(open_beneath(root, target)?.as_raw_fd(), false, *attributes, None)
@@ -318,7 +301,7 @@ fn take(step: &Step, root: BorrowedFd<'_>, fresh: bool) -> SysResult<()> {
 }
 
 /// A new file system as a detached mount.
-fn new_mount(
+pub(super) fn new_mount(
     kind: &CStr,
     options: &[(&CStr, &CStr)],
     flags: &[&CStr],
@@ -362,16 +345,34 @@ fn attach_source(
     }
 }
 
+/// A layer of an image at its hidden place.
+pub(super) fn attach_layer(
+    SourceId(index): SourceId,
+    places: BorrowedFd<'_>,
+    name: &CString,
+) -> SysResult<()> {
+    let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
+    attach_source(SourceId(index), places, name, attributes)
+}
+
+/// A mount whose root is a folder.
+fn attach_folder(mount: &impl AsFd, root: BorrowedFd<'_>, path: &CStr) -> SysResult<()> {
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let target = openat2(root, path, flags, Mode::empty(), resolve)?;
+    attach_onto(mount, &target)
+}
+
 fn attach_beneath(mount: &impl AsFd, root: BorrowedFd<'_>, target: &CStr) -> SysResult<()> {
     attach_onto(mount, &open_beneath(root, target)?)
 }
 
-fn attach_onto(mount: &impl AsFd, target: &impl AsFd) -> SysResult<()> {
+pub(super) fn attach_onto(mount: &impl AsFd, target: &impl AsFd) -> SysResult<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount.as_fd(), c"", target.as_fd(), c"", flags)
 }
 
-fn attach_at_path(mount: &impl AsFd, path: &CStr) -> SysResult<()> {
+pub(super) fn attach_at_path(mount: &impl AsFd, path: &CStr) -> SysResult<()> {
     move_mount(
         mount.as_fd(),
         c"",
@@ -393,7 +394,7 @@ fn parent_of(root: BorrowedFd<'_>, place: &Place) -> SysResult<OwnedFd> {
     openat2(root, place.parent.as_c_str(), flags, Mode::empty(), resolve)
 }
 
-fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
+pub(super) fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
     match mkdirat(parent, name, Mode::from_raw_mode(mode)) {
         Err(Errno::EXIST) | Ok(()) => Ok(()),
         Err(error) => Err(error),
@@ -428,54 +429,6 @@ fn enter(root: OwnedFd) -> SysResult<()> {
     rustix::process::chdir("/")
 }
 
-fn raise_walls(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
-    sys_hostname(&plan.hostname)?;
-    if plan.private_network {
-        sys::bring_up_loopback()?;
-    }
-    // A session of its own, without a terminal: TIOCSTI reaches nothing.
-    rustix::process::setsid()?;
-    // Kernels without keyrings have nothing to inherit.
-    let _ = sys::join_new_session_keyring();
-    for limit in &plan.limits {
-        sys::set_resource_limit(limit.resource, limit.limit)?;
-    }
-    if plan.dies_with_thread {
-        sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0)?;
-    }
-    take_descriptors(plan, inheritance)?;
-    rustix::process::umask(Mode::from_raw_mode(0o022));
-    drop_capabilities()?;
-    let logs = inheritance.logs.map(|_| descriptor::LOGS);
-    landlock::restrict(&plan.landlock, logs, plan.agent.map(|_| AGENT))?;
-    sys::install_seccomp(&plan.seccomp)
-}
-
-fn sys_hostname(name: &CStr) -> SysResult<()> {
-    rustix::system::sethostname(name.to_bytes())
-}
-
-/// 0, 1 and 2 are nothing, 3 to 5 as the protocol says, 6 the agent until it runs. Everything else is closed.
-fn take_descriptors(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
-    let null = open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    for standard in 0..3 {
-        place(null.as_raw_fd(), standard)?;
-    }
-    place(inheritance.owner, descriptor::OWNER)?;
-    place(
-        inheritance.listener.unwrap_or(null.as_raw_fd()),
-        descriptor::LISTENER,
-    )?;
-    place(inheritance.logs.unwrap_or(null.as_raw_fd()), descriptor::LOGS)?;
-    match (plan.agent, inheritance.agent) {
-        (Some(_), _) => place(STAGED_AGENT, AGENT)?,
-        (None, Some(sealed)) => place(sealed, AGENT)?,
-        (None, None) => return Err(Errno::BADF),
-    }
-    // What is not closed by now, the failure line and the agent included, goes with the exec.
-    sys::close_on_exec_from(AGENT as u32)
-}
-
 /// The file behind a read-only mount of its own: whoever could name it could not open it for writing.
 fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
     // SAFETY: placed by `open_source`, open until the agent runs.
@@ -486,22 +439,4 @@ fn stage_agent(SourceId(index): SourceId) -> SysResult<()> {
     let attributes = attribute::READ_ONLY | attribute::NO_SUID | attribute::NO_DEV;
     sys::mount_setattr(file.as_raw_fd(), false, attributes, None)?;
     settle(file, STAGED_AGENT)
-}
-
-/// All five sets empty, and no way to get one back: not by being root, not by a file.
-fn drop_capabilities() -> SysResult<()> {
-    const SECURE_BITS: u64 = 0b1110_1111; // NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, all locked
-    const AMBIENT_CLEAR_ALL: u64 = 4;
-    for capability in 0..64 {
-        match sys::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0) {
-            Ok(()) => {}
-            // Beyond the last capability of this kernel.
-            Err(Errno::INVAL) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    sys::prctl(libc::PR_SET_SECUREBITS, SECURE_BITS, 0, 0)?;
-    sys::prctl(libc::PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0)?;
-    sys::clear_capabilities()?;
-    sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0)
 }

@@ -4,11 +4,15 @@
 //! process may start a sandbox (docs/design/0005-launch.md).
 
 pub(crate) mod agent;
+mod base;
 mod child;
+pub(crate) mod identity;
 pub(crate) mod idmap;
 pub(crate) mod landlock;
+mod obstacle;
 pub(crate) mod plan;
 pub(crate) mod sys;
+mod walls;
 
 use std::{
     fs::File,
@@ -17,6 +21,7 @@ use std::{
         fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::net::UnixStream,
     },
+    sync::{PoisonError, RwLock},
 };
 
 use agentkernel_backend::{Error, Result};
@@ -63,6 +68,9 @@ pub(crate) struct Launched {
     let_go: bool,
 }
 
+/// Held while a child is cloned, which inherits every open file; taken alone by whoever writes a program.
+static CLONING: RwLock<()> = RwLock::new(());
+
 /// `CLONE_NEWTIME` is left out: it takes effect only for children, and hides nothing that matters here.
 const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -89,12 +97,14 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
             0
         };
     let cgroup = connections.cgroup.map(|fd| fd.as_raw_fd());
+    let cloning = CLONING.read().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: the child runs `child::run` only, which makes system calls on the plan and never returns.
     let cloned = unsafe { sys::clone3(flags, cgroup) }.map_err(clone_failed)?;
     let (pid, pidfd) = match cloned {
         sys::Cloned::Child => child::run(plan, &prepared.inheritance()),
         sys::Cloned::Parent { pid, pidfd } => (pid as u32, pidfd),
     };
+    drop(cloning);
     let Prepared {
         owner, go, failure, ..
     } = prepared;
@@ -108,6 +118,7 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
     };
     // From here on an error drops `launched`, which kills the child.
     idmap::write_maps(pid, &plan.identity).map_err(|error| maps_failed(error, plan))?;
+    map_layers(pid, plan)?;
     if let Some(attach) = connections.attach {
         attach(pid)?;
     }
@@ -115,6 +126,35 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
         .write_all(&[1])
         .map_err(|error| broken("the sandbox ended before it began", error))?;
     Ok(launched)
+}
+
+/// The child has inherited the layers' mounts and waits: now that its namespace has its maps, they get its owners.
+fn map_layers(pid: u32, plan: &Plan) -> Result<()> {
+    const ATTRIBUTES: u64 = sys::attribute::READ_ONLY | sys::attribute::NO_SUID | sys::attribute::NO_DEV;
+    let mut namespace = None;
+    for source in &plan.sources {
+        let Source::Layer(mount) = source else {
+            continue;
+        };
+        let namespace = match &namespace {
+            Some(namespace) => namespace,
+            None => {
+                let found = idmap::namespace_of(pid)
+                    .map_err(|error| broken("cannot open the sandbox's user namespace", error))?;
+                namespace.insert(found)
+            }
+        };
+        sys::mount_setattr(mount.as_raw_fd(), false, ATTRIBUTES, Some(namespace.as_raw_fd())).map_err(
+            |error| {
+                let message = "the file system of the image store cannot map owners, so a sandbox of root cannot \
+                               use an image there";
+                Error::unsupported("start", "image", message)
+                    .hint("put agentkernel's data folder on ext4, xfs or btrfs (AGENTKERNEL_HOME)")
+                    .because(io::Error::from(error))
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// Descriptors of one launch: the parent's ends, and the child's ends out of the way of its fixed numbers.
@@ -257,17 +297,21 @@ fn describe(stage: u32, item: usize, error: Errno, plan: &Plan) -> Error {
         stage if stage == Stage::Identity as u32 => {
             (ErrorKind::Broken, "cannot become the sandbox's user".to_owned())
         }
-        stage if stage == Stage::Base as u32 => (
-            ErrorKind::Broken,
-            "cannot make the sandbox's own storage".to_owned(),
-        ),
+        stage if stage == Stage::Base as u32 => {
+            let what = match plan.overlay {
+                None => "cannot make the sandbox's own storage",
+                Some(_) => "cannot put the layers of the image together",
+            };
+            (ErrorKind::Broken, what.to_owned())
+        }
         stage if stage == Stage::Root as u32 => {
-            let step = plan
-                .steps
-                .get(item)
-                .map(|step| format!("{step:?}"))
-                .unwrap_or_default();
-            let step: String = step.chars().take(300).collect();
+            let Some(step) = plan.steps.get(item) else {
+                return broken("cannot build the sandbox's root", error.into());
+            };
+            if let Some(obstacle) = obstacle::explain(step, error, plan) {
+                return obstacle;
+            }
+            let step: String = format!("{step:?}").chars().take(300).collect();
             (
                 ErrorKind::Broken,
                 format!("cannot build the sandbox's root: {step}"),
@@ -305,14 +349,13 @@ fn clone_failed(error: Errno) -> Error {
 }
 
 fn maps_failed(error: io::Error, plan: &Plan) -> Error {
-    let identity = plan.identity;
-    broken(
-        &format!(
-            "cannot map the sandbox's user {} to {} of the host",
-            identity.inside_uid, identity.host_uid
-        ),
-        error,
-    )
+    let identity = &plan.identity;
+    let message = format!(
+        "cannot map the sandbox's user {} to {} of the host",
+        identity.uid,
+        identity.host_uid()
+    );
+    broken(&message, error)
 }
 
 fn broken(message: &str, error: io::Error) -> Error {

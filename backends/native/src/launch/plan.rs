@@ -3,10 +3,15 @@
 //! The child shares no lock and no allocator with the threads of the process it came from, so it may only
 //! read this plan and make system calls. Building the plan is pure and tested as such.
 
-use std::ffi::CString;
+use std::{
+    ffi::{CStr, CString},
+    path::PathBuf,
+};
 
 use agentkernel_types::GuestPath;
 use rustix::fd::OwnedFd;
+
+use super::identity::Identity;
 
 /// Where on the host something that is mounted comes from.
 #[derive(Debug)]
@@ -16,6 +21,9 @@ pub(crate) enum Source {
     Path(CString),
     /// A detached mount that the parent prepared (as root: with its attributes and ownership mapping).
     Detached(OwnedFd),
+    /// A detached mount of an image's layer, without attributes yet: the parent maps its owners with the sandbox's own
+    /// user namespace, once that has its maps.
+    Layer(OwnedFd),
 }
 
 /// Index into [`Plan::sources`].
@@ -40,9 +48,35 @@ pub(crate) enum Base {
     Folder(SourceId),
 }
 
+/// A root that is one overlay over the layers of an image. Its files are untrusted: no step follows a link in them.
+#[derive(Debug)]
+pub(crate) struct Overlay {
+    /// Top first.
+    pub lowers: Vec<Lower>,
+    /// The names of the lowers, as overlayfs takes them.
+    pub option: CString,
+    /// Of the root folder itself, inside.
+    pub owner: (u32, u32),
+    pub mode: u32,
+    /// The layers on the host, top first: to say what is wrong with them.
+    pub trees: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lower {
+    pub source: SourceId,
+    /// One byte: 127 of them with their separators just fit into what the kernel takes as one option.
+    pub name: CString,
+}
+
 #[derive(Debug)]
 pub(crate) enum Step {
     MakeDirectory {
+        place: Place,
+        mode: u32,
+    },
+    /// A folder whose parent may lie behind links of the image, which lead nowhere but into the root.
+    MakeResolved {
         place: Place,
         mode: u32,
     },
@@ -119,17 +153,6 @@ pub(crate) struct ResourceLimit {
     pub limit: u64,
 }
 
-/// Which ids the sandbox has, inside and on the host.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Identity {
-    pub inside_uid: u32,
-    pub inside_gid: u32,
-    pub host_uid: u32,
-    pub host_gid: u32,
-    /// Supplementary groups can be given up: only with privilege.
-    pub drop_groups: bool,
-}
-
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub identity: Identity,
@@ -139,12 +162,33 @@ pub(crate) struct Plan {
     pub hostname: CString,
     pub sources: Vec<Source>,
     pub base: Base,
+    /// None: the root is a folder of the base, and the steps fill it.
+    pub overlay: Option<Overlay>,
     pub steps: Vec<Step>,
     /// The agent's file; None: the sealed memory file that is handed over.
     pub agent: Option<SourceId>,
     pub limits: Vec<ResourceLimit>,
     pub landlock: Landlock,
     pub seccomp: Vec<libc::sock_filter>,
+}
+
+impl Step {
+    /// Where in the root it does something.
+    pub(crate) fn target(&self) -> &CStr {
+        match self {
+            Self::MakeDirectory { place, .. }
+            | Self::MakeResolved { place, .. }
+            | Self::MakeFile { place, .. }
+            | Self::MakeLink { place, .. }
+            | Self::MakeLayer { place } => &place.path,
+            Self::Tmpfs { target, .. }
+            | Self::Overlay { target, .. }
+            | Self::Attach { target, .. }
+            | Self::Proc { target }
+            | Self::Devpts { target }
+            | Self::SetAttributes { target, .. } => target,
+        }
+    }
 }
 
 impl Place {

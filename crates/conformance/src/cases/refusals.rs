@@ -2,7 +2,8 @@
 
 use agentkernel_backend::{Capabilities, Error};
 use agentkernel_types::{
-    ByteSize, Cpus, ErrorKind, ExecId, ImageRef, Mount, NetworkMode, RootAccess, SandboxSpec, TerminalSize,
+    ByteSize, Cpus, Digest, ErrorKind, ExecId, ImageRef, Mount, NetworkMode, RootAccess, SandboxSpec,
+    TerminalSize,
 };
 
 use super::always;
@@ -27,6 +28,7 @@ list! {
     |has| has.kept && !has.limit_disk_kept => a_disk_limit_of_a_kept_sandbox_is_refused_by_name,
     |has| !has.host_image => the_host_image_is_refused_by_name,
     |has| has.registry_images == agentkernel_types::RegistryImages::None => a_registry_image_is_refused_by_name,
+    |has| has.registry_images == agentkernel_types::RegistryImages::Layers => an_image_that_is_not_in_the_store_is_not_found,
     |has| !has.terminal => a_terminal_is_refused_by_name,
     |has| !has.detached_exec => a_detached_command_is_refused_by_name,
     |has| !has.files => there_is_no_file_facet_without_files,
@@ -206,6 +208,20 @@ async fn a_registry_image_is_refused_by_name(scene: &Scene) -> Verdict {
         spec.image = ImageRef::Registry("example/image:1".to_owned())
     })
     .await
+}
+
+async fn an_image_that_is_not_in_the_store_is_not_found(scene: &Scene) -> Verdict {
+    for image_id in [None, Some(Digest::from_sha256([0x5a; 32]))] {
+        let mut spec = scene.ephemeral();
+        spec.image = ImageRef::Registry("example/image:1".to_owned());
+        spec.image_id = image_id;
+        let what = format!("an image with the id {:?}", spec.image_id);
+        refused(scene.backend().check(&spec), ErrorKind::NotFound, &what)?;
+        let workspace = scene.workspace(spec.lifetime);
+        let made = scene.backend().create(&scene.cx, &spec, &workspace).await;
+        refused(made.map(drop), ErrorKind::NotFound, &what)?;
+    }
+    Ok(())
 }
 
 async fn a_terminal_is_refused_by_name(scene: &Scene) -> Verdict {
