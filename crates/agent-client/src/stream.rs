@@ -3,7 +3,7 @@
 mod inlet;
 mod outlet;
 
-use agentkernel_backend::{Error, Input, Output, Result};
+use agentkernel_backend::{Error, Output, ProcessInput, Result};
 use agentkernel_protocol::{DirectoryEntry, StatsReport, ToGuest, WINDOW};
 use bytes::Bytes;
 pub use inlet::{Content, Inlet};
@@ -19,7 +19,7 @@ pub enum Opening {
     Detached,
     Command {
         output: mpsc::Sender<Result<Output>>,
-        input: mpsc::Receiver<Input>,
+        input: ProcessInput,
     },
     Read {
         content: mpsc::Sender<Result<Bytes>>,
@@ -64,13 +64,13 @@ pub enum Kind {
     },
     Command {
         output: Outlet<Output>,
-        input: Inlet<Input>,
+        input: Inlet<ProcessInput>,
     },
     Read {
         content: Outlet<Bytes>,
     },
     Write {
-        content: Inlet<Result<Bytes>>,
+        content: Inlet<mpsc::Receiver<Result<Bytes>>>,
         is_complete: bool,
     },
     /// Of a cancelled stream.

@@ -19,7 +19,7 @@ pub use context::Context;
 pub use descriptor::{Connect, Descriptor, Probe, Settings};
 pub use error::{Error, Result};
 pub use files::{FileKind, FileStat, Files, MakeFile};
-pub use process::{Input, Output, Process, ProcessSink};
+pub use process::{Input, Output, Process, ProcessInput, ProcessSink};
 pub use sandbox::{
     Backend, DetachedStatus, Leftover, LogStream, Sandbox, SandboxHandle, SandboxState, Stats, Workspace,
 };

@@ -1,5 +1,7 @@
 //! A running command, as streams.
 
+use std::task::{Context, Poll};
+
 use agentkernel_types::{ErrorKind, Exit, Signal, TerminalSize};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -36,24 +38,40 @@ pub struct Process {
 }
 
 /// The writing half; cloneable, so that signals can be sent while input is copied.
+///
+/// Signals and resizes have a way of their own: they pass input that waits for a command that does not read.
 #[derive(Clone, Debug)]
-pub struct ProcessSink(mpsc::Sender<Input>);
+pub struct ProcessSink {
+    stdin: mpsc::Sender<Input>,
+    urgent: mpsc::Sender<Input>,
+}
+
+/// The backend's end of a [`ProcessSink`].
+#[derive(Debug)]
+pub struct ProcessInput {
+    stdin: mpsc::Receiver<Input>,
+    urgent: mpsc::Receiver<Input>,
+}
 
 impl Process {
     /// How many chunks each channel holds at most.
     pub const CHANNEL_DEPTH: usize = 16;
 
     /// For backends: the process and the ends that the backend serves.
-    pub fn channel() -> (Self, mpsc::Sender<Result<Output>>, mpsc::Receiver<Input>) {
+    pub fn channel() -> (Self, mpsc::Sender<Result<Output>>, ProcessInput) {
         let (output_sender, output) = mpsc::channel(Self::CHANNEL_DEPTH);
-        let (input, input_receiver) = mpsc::channel(Self::CHANNEL_DEPTH);
+        let (stdin, stdin_receiver) = mpsc::channel(Self::CHANNEL_DEPTH);
+        let (urgent, urgent_receiver) = mpsc::channel(Self::CHANNEL_DEPTH);
         (
             Self {
                 output,
-                input: ProcessSink(input),
+                input: ProcessSink { stdin, urgent },
             },
             output_sender,
-            input_receiver,
+            ProcessInput {
+                stdin: stdin_receiver,
+                urgent: urgent_receiver,
+            },
         )
     }
 
@@ -90,11 +108,73 @@ impl Process {
 }
 
 impl ProcessSink {
-    /// Waits while the command does not read. Fails when it has ended.
+    /// Input waits while the command does not read. Fails when it has ended.
     pub async fn send(&self, input: Input) -> Result<()> {
-        self.0
-            .send(input)
+        let way = match input {
+            Input::Stdin(_) | Input::CloseStdin => &self.stdin,
+            Input::Signal(_) | Input::Resize(_) => &self.urgent,
+        };
+        way.send(input)
             .await
             .map_err(|_| Error::new(ErrorKind::Conflict, "exec", "the command has already ended"))
+    }
+}
+
+impl ProcessInput {
+    /// The next thing said, urgent things first; None when every sink is gone and all has been heard.
+    pub async fn recv(&mut self) -> Option<Input> {
+        std::future::poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Input>> {
+        match self.poll_urgent(cx) {
+            Poll::Ready(Some(input)) => Poll::Ready(Some(input)),
+            // Both ways end together: what is left of the input is still heard.
+            Poll::Ready(None) | Poll::Pending => self.stdin.poll_recv(cx),
+        }
+    }
+
+    /// For a backend that can take no more input now.
+    pub fn poll_urgent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Input>> {
+        self.urgent.poll_recv(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn stdin() -> Input {
+        Input::Stdin(Bytes::from_static(b"x"))
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_signal_passes_input_that_nobody_reads() {
+        let (process, _output, mut input) = Process::channel();
+        let sink = process.sink();
+        for _ in 0..Process::CHANNEL_DEPTH {
+            sink.send(stdin()).await.expect("there is room");
+        }
+        sink.send(Input::Signal(Signal::TERM))
+            .await
+            .expect("there is room");
+        assert_eq!(input.recv().await, Some(Input::Signal(Signal::TERM)));
+        assert_eq!(input.recv().await, Some(stdin()));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_was_said_is_heard_after_every_sink_is_gone() {
+        let (process, _output, mut input) = Process::channel();
+        for said in [stdin(), Input::CloseStdin, Input::Signal(Signal::INT)] {
+            process.sink().send(said).await.expect("there is room");
+        }
+        drop(process);
+        let mut heard = Vec::new();
+        while let Some(input) = input.recv().await {
+            heard.push(input);
+        }
+        assert_eq!(heard, [Input::Signal(Signal::INT), stdin(), Input::CloseStdin]);
     }
 }

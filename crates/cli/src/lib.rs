@@ -11,6 +11,7 @@ mod args;
 mod commands;
 mod engine;
 mod failure;
+mod lock_file;
 mod render;
 mod settings;
 mod streams;

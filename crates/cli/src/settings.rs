@@ -5,15 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agentkernel_config::{ConfigError, Overrides, ProjectFile, Resolved, Setting, Sources, VARIABLES};
-use agentkernel_control::{InjectedFile, SandboxRequest};
+use agentkernel_config::{
+    BuildSettings, ConfigError, Overrides, ProjectFile, RegistrySettings, Resolved, Setting, Sources,
+    VARIABLES,
+};
+use agentkernel_control::{ImageAccess, InjectedFile, RegistryAccess, SandboxRequest};
 use agentkernel_store::Paths;
 use agentkernel_types::{EnvVar, Mount, NetworkMode, Resources, SandboxName};
 
 use crate::{
-    args::{EnvironmentArgs, IsolationArgs},
+    args::{EnvironmentArgs, IsolationArgs, PullArgs},
     engine::cannot_place,
     failure::Failure,
+    lock_file::LockFile,
 };
 
 /// In the user's configuration folder.
@@ -25,14 +29,15 @@ pub fn show(config: Option<&Path>) -> Result<Resolved, Failure> {
     resolve(config, &project, Overrides::default())
 }
 
-/// The settings of one sandbox. The name is `name`, or the project file's where `take_name`.
+/// The settings of one sandbox, and what the project builds. The name is `name`, or the project file's where `take_name`.
 pub fn sandbox(
     isolation: &IsolationArgs,
     environment: &EnvironmentArgs,
+    pull: &PullArgs,
     project_dir: Option<&Path>,
     name: Option<&SandboxName>,
     take_name: bool,
-) -> Result<SandboxRequest, Failure> {
+) -> Result<(SandboxRequest, Option<BuildSettings>), Failure> {
     let env = environment.resolve()?;
     let here = current_dir()?;
     let project_dir = match project_dir {
@@ -42,16 +47,22 @@ pub fn sandbox(
     let resolved = resolve(
         isolation.config.as_deref(),
         &project_dir,
-        overrides(isolation, name),
+        Overrides {
+            pull: pull.policy,
+            ..overrides(isolation, name)
+        },
     )?;
+    let images = images(&resolved, &project_dir)?;
     let name = if take_name || name.is_some() {
         resolved.name.map(value)
     } else {
         None
     };
-    Ok(SandboxRequest {
+    let build = resolved.images.build.clone();
+    let request = SandboxRequest {
         name,
         image: resolved.image.map(value),
+        images,
         runtime: resolved.runtime.map(value),
         backend: resolved.backend.map(value),
         isolation: resolved.isolation.map(value),
@@ -85,7 +96,8 @@ pub fn sandbox(
             })
             .collect(),
         agent: resolved.agent.map(value),
-    })
+    };
+    Ok((request, build))
 }
 
 fn value<T>(setting: Setting<T>) -> T {
@@ -129,7 +141,45 @@ fn overrides(isolation: &IsolationArgs, name: Option<&SandboxName>) -> Overrides
             timeout: isolation.timeout,
         },
         agent: isolation.agent.clone(),
+        pull: None,
     }
+}
+
+/// How images are got, for the commands that are about nothing else.
+pub fn image_access(config: Option<&Path>) -> Result<(ImageAccess, Resolved), Failure> {
+    let project = current_dir()?;
+    let resolved = resolve(config, &project, Overrides::default())?;
+    Ok((images(&resolved, &project)?, resolved))
+}
+
+fn images(resolved: &Resolved, project_dir: &Path) -> Result<ImageAccess, Failure> {
+    let settings = &resolved.images;
+    let registries = settings.registries.iter().map(|(host, registry)| {
+        let RegistrySettings {
+            insecure,
+            ca,
+            mirrors,
+        } = registry.value.clone();
+        (
+            host.clone(),
+            RegistryAccess {
+                insecure,
+                ca,
+                mirrors,
+            },
+        )
+    });
+    Ok(ImageAccess {
+        policy: settings
+            .pull
+            .as_ref()
+            .map_or_else(Default::default, |pull| pull.value),
+        registries: registries.collect(),
+        pinned: LockFile::read(&LockFile::place(resolved.project_file.as_deref(), project_dir))?.pinned(),
+        max_bytes: settings.max_bytes.as_ref().map(|bytes| bytes.value.bytes()),
+        parallel_layers: settings.parallel_layers.as_ref().map(|layers| layers.value),
+        ..ImageAccess::default()
+    })
 }
 
 /// Looked up by name: the rest of the environment is nobody's business here.
@@ -165,6 +215,11 @@ fn absolute(mount: &Mount, here: &Path) -> Mount {
 
 fn current_dir() -> Result<PathBuf, Failure> {
     env::current_dir().map_err(|error| Failure::io("settings", "cannot find the current folder", error))
+}
+
+/// A folder of the caller's, absolute.
+pub fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    canonical_folder(&current_dir()?.join(path))
 }
 
 fn canonical_folder(path: &Path) -> Result<PathBuf, Failure> {

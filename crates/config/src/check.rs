@@ -7,8 +7,9 @@ use toml::{Spanned, de::DeTable, de::DeValue};
 
 use crate::{
     file::{SourceFile, Trust},
-    keys::{Key, Scope, TABLES, Table, keys_of},
-    layer::{FileDraft, Layer, Values},
+    image_keys::is_registry,
+    keys::{Form, Key, Scope, TABLES, Table, keys_of},
+    layer::{FileDraft, Layer, RegistryDraft, Values},
     problem::Problem,
     shape::expected,
     unknown::{unknown_key, unknown_table},
@@ -19,11 +20,10 @@ use crate::{
 const MAX_FILES: usize = 1000;
 
 /// The layer holds what could be read; it must not be used if a problem was pushed.
-pub(crate) fn check(file: SourceFile, trust: Trust, image_given: bool, problems: &mut Vec<Problem>) -> Layer {
+pub(crate) fn check(file: SourceFile, trust: Trust, problems: &mut Vec<Problem>) -> Layer {
     let mut walk = Walk {
         file: &file,
         trust,
-        image_given,
         values: Values::default(),
         problems,
         at_key: Vec::new(),
@@ -46,8 +46,6 @@ pub(crate) fn check(file: SourceFile, trust: Trust, image_given: bool, problems:
 struct Walk<'a> {
     file: &'a SourceFile,
     trust: Trust,
-    /// Somebody stronger chose the image: then nothing would be built.
-    image_given: bool,
     values: Values,
     problems: &'a mut Vec<Problem>,
     /// The keys of the table at hand that were seen under any of their names.
@@ -81,14 +79,54 @@ impl Walk<'_> {
     fn table(&mut self, table: &'static Table, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
         if let Some(reason) = misplaced(self.trust, scope_of(table.name)) {
             self.refuse_misplaced(name.span(), &format!("[{}]", table.name), reason);
-        } else if table.repeated {
-            self.entries(table.name, name, value);
         } else {
-            self.keys(table.name, name, value);
+            match table.form {
+                Form::Single => self.keys(table.name, name, value),
+                Form::List(required) => self.entries(table.name, required, name, value),
+                Form::Named => self.named(table.name, name, value),
+            }
         }
     }
 
-    fn entries(&mut self, table: &'static str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+    fn named(&mut self, table: &'static str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(entries) = value.get_ref() else {
+            let error = expected("tables", value.get_ref());
+            let problem = Problem::invalid(self.file, name.span(), format!("`{table}`: {error}"));
+            self.problems
+                .push(problem.help(format!("write `[{table}.\"HOST\"]`")));
+            return;
+        };
+        if entries.len() > MAX_FILES {
+            let title = format!("`{table}` has more than {MAX_FILES} entries");
+            return self.refuse(name.span(), ErrorKind::InvalidSpec, title);
+        }
+        let mut entries: Vec<_> = entries.iter().collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        for (entry, value) in entries {
+            let host = entry.get_ref().as_ref();
+            if !is_registry(host) {
+                let title = format!("`{table}`: {host:?} is no registry: write HOST or HOST:PORT");
+                self.refuse(entry.span(), ErrorKind::InvalidSpec, title);
+                continue;
+            }
+            self.values.registries.push(RegistryDraft {
+                host: host.to_ascii_lowercase(),
+                span: entry.span(),
+                insecure: false,
+                ca: None,
+                mirrors: Vec::new(),
+            });
+            self.keys_within(table, entry.span(), value);
+        }
+    }
+
+    fn entries(
+        &mut self,
+        table: &'static str,
+        required: &[&'static str],
+        name: &Name<'_>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
         let DeValue::Array(array) = value.get_ref() else {
             let error = expected("a list of tables", value.get_ref());
             let problem = Problem::invalid(self.file, name.span(), format!("`{table}`: {error}"));
@@ -109,14 +147,14 @@ impl Walk<'_> {
             let before = self.problems.len();
             self.keys_within(table, entry.span(), entry);
             if self.problems.len() == before {
-                self.require(table, entry.span());
+                self.require(table, required, entry.span());
             }
         }
     }
 
-    fn require(&mut self, table: &str, span: Range<usize>) {
-        for required in ["source", "dest"] {
-            if !self.at_key.contains(&required) {
+    fn require(&mut self, table: &str, required: &[&'static str], span: Range<usize>) {
+        for required in required {
+            if !self.at_key.contains(required) {
                 self.refuse(
                     span.clone(),
                     ErrorKind::InvalidSpec,
@@ -150,8 +188,7 @@ impl Walk<'_> {
             self.known_key(key, word, name, value);
         } else if let Some(entry) = unsupported_key(table, word) {
             let idle = entry.empty_is_fine && asks_for_nothing(value.get_ref());
-            let unused = table == "build" && self.image_given;
-            if !idle && !unused {
+            if !idle {
                 self.refuse_unsupported(table, word, name.span(), entry.reason);
             }
         } else {
@@ -192,13 +229,7 @@ impl Walk<'_> {
     fn refuse_unsupported(&mut self, table: &str, key: &str, span: Range<usize>, reason: &str) {
         let title = format!("`[{table}] {key}`: {reason}");
         let problem = Problem::new(ErrorKind::Unsupported, self.file, span, title);
-        let way_out = match table {
-            "build" => {
-                "build the image yourself and name it: `base_image` in [sandbox], or `--image` (then [build] is not used)"
-            }
-            _ => "remove it",
-        };
-        self.problems.push(problem.help(way_out));
+        self.problems.push(problem.help("remove it"));
     }
 
     fn refuse_misplaced(&mut self, span: Range<usize>, what: &str, reason: &str) {

@@ -18,6 +18,7 @@ pub const PROFILE: &str = "AGENTKERNEL_PROFILE";
 pub const BACKEND: &str = "AGENTKERNEL_BACKEND";
 pub const IMAGE: &str = "AGENTKERNEL_IMAGE";
 pub const ISOLATION: &str = "AGENTKERNEL_ISOLATION";
+pub const PULL: &str = "AGENTKERNEL_PULL";
 
 pub const VARIABLES: &[Variable] = &[
     Variable {
@@ -43,6 +44,12 @@ pub const VARIABLES: &[Variable] = &[
         key: "--isolation",
         summary: "the weakest isolation grade that will do",
         read: |into, text| text.parse().map(|grade| into.isolation = Some(grade)),
+    },
+    Variable {
+        name: PULL,
+        key: "--pull",
+        summary: "when registries are asked for images: always, missing or never",
+        read: |into, text| text.parse().map(|policy| into.pull = Some(policy)),
     },
 ];
 

@@ -4,6 +4,7 @@ use agentkernel_types::{ByteSize, ParseError};
 use toml::de::DeValue;
 
 use crate::{
+    image_keys,
     layer::{At, FileDraft, Values},
     shape::{self, AGENTS, GRADES, PROFILES, RUNTIMES, Shape},
 };
@@ -36,46 +37,75 @@ pub(crate) type Read = fn(&mut Values, &DeValue<'_>, std::ops::Range<usize>) -> 
 pub(crate) struct Table {
     pub name: &'static str,
     pub summary: &'static str,
-    /// `[[name]]`: may stand there many times.
-    pub repeated: bool,
+    pub form: Form,
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// `[name]`
+    Single,
+    /// `[[name]]`: may stand there many times. These keys each entry must have.
+    List(&'static [&'static str]),
+    /// `[name."ENTRY"]`: many times, each with a name of its own.
+    Named,
 }
 
 pub(crate) const TABLES: &[Table] = &[
     Table {
         name: "sandbox",
         summary: "What the sandbox is made of.",
-        repeated: false,
+        form: Form::Single,
     },
     Table {
         name: "agent",
         summary: "The coding agent.",
-        repeated: false,
+        form: Form::Single,
     },
     Table {
         name: "resources",
         summary: "Limits. Each one is enforced, or the run is refused. A project file may lower what your own file sets, not raise it.",
-        repeated: false,
+        form: Form::Single,
     },
     Table {
         name: "security",
         summary: "The profile and its five grants. A project file may only tighten them.",
-        repeated: false,
+        form: Form::Single,
     },
     Table {
         name: "files",
         summary: "Files of the project that are copied into the sandbox before the command starts. `source` and `dest` are required.",
-        repeated: true,
+        form: Form::List(&["source", "dest"]),
+    },
+    Table {
+        name: "build",
+        summary: "The image that this project builds. It is built by `agentkernel image build` or `run --build`, never without being asked.",
+        form: Form::Single,
+    },
+    Table {
+        name: "images",
+        summary: "How images are got and kept.",
+        form: Form::Single,
+    },
+    Table {
+        name: "registries",
+        summary: "How one registry is reached, as in `[registries.\"localhost:5000\"]`; Docker Hub is `docker.io`.",
+        form: Form::Named,
     },
     Table {
         name: "defaults",
         summary: "What you prefer everywhere.",
-        repeated: false,
+        form: Form::Single,
     },
 ];
 
 /// The keys of one table in the order of the reference.
 pub(crate) fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> + Clone {
-    KEYS.iter().filter(move |key| key.table == table)
+    all_keys().filter(move |key| key.table == table)
+}
+
+pub(crate) fn all_keys() -> impl Iterator<Item = &'static Key> + Clone {
+    KEYS.iter().chain(image_keys::KEYS)
 }
 
 pub(crate) const MAX_PIDS: u64 = 4_194_304;
@@ -141,7 +171,7 @@ macro_rules! limit {
     };
 }
 
-pub(crate) const KEYS: &[Key] = &[
+const KEYS: &[Key] = &[
     Key {
         table: "sandbox",
         name: "name",

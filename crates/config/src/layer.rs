@@ -1,8 +1,10 @@
 //! What one file says, parsed: every value with its place in the file.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
-use agentkernel_types::{BackendName, GuestPath, ImageRef, Isolation, Profile, Resources, SandboxName};
+use agentkernel_types::{
+    BackendName, ByteSize, GuestPath, ImageRef, Isolation, Profile, PullPolicy, Resources, SandboxName,
+};
 
 use crate::{
     Origin,
@@ -26,6 +28,26 @@ pub(crate) struct FileDraft {
     pub mode: Option<At<u32>>,
 }
 
+/// `[build]` as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BuildDraft {
+    pub context: Option<At<PathBuf>>,
+    pub dockerfile: Option<At<PathBuf>>,
+    pub target: Option<At<String>>,
+    pub args: BTreeMap<String, String>,
+    pub no_cache: bool,
+}
+
+/// One `[registries."HOST"]`.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistryDraft {
+    pub host: String,
+    pub span: Range<usize>,
+    pub insecure: bool,
+    pub ca: Option<PathBuf>,
+    pub mirrors: Vec<String>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Values {
     pub name: Option<At<SandboxName>>,
@@ -39,6 +61,11 @@ pub(crate) struct Values {
     pub backend: Option<At<BackendName>>,
     pub isolation: Option<At<Isolation>>,
     pub files: Vec<FileDraft>,
+    pub build: Option<BuildDraft>,
+    pub pull: Option<At<PullPolicy>>,
+    pub max_image_bytes: Option<At<ByteSize>>,
+    pub parallel_layers: Option<At<u32>>,
+    pub registries: Vec<RegistryDraft>,
 }
 
 impl Values {

@@ -6,6 +6,7 @@ use agentkernel_types::{NetworkMode, ProfileGrants};
 use crate::{
     GrantOrigins, Origin, Overrides, Resolved, Setting, Sources,
     environment::{BACKEND, IMAGE, ISOLATION, PROFILE},
+    images,
     layer::{At, Layer},
     problem::Problem,
     tighten::Judge,
@@ -96,6 +97,7 @@ fn resolved(
         agent: flagged(&flags.agent, "--agent")
             .or_else(|| from(project, |layer| &layer.values.agent))
             .or_else(|| from(user, |layer| &layer.values.agent)),
+        images: images::settings(flags, environment, user, project),
         files: Vec::new(),
         project_file: None,
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     VARIABLES,
-    keys::{Key, Scope, TABLES, keys_of},
+    keys::{Form, Key, Scope, TABLES, keys_of},
     unsupported::UNSUPPORTED,
 };
 
@@ -48,10 +48,10 @@ pub fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("## Keys\n\n");
     for table in TABLES {
-        let header = if table.repeated {
-            format!("[[{}]]", table.name)
-        } else {
-            format!("[{}]", table.name)
+        let header = match table.form {
+            Form::Single => format!("[{}]", table.name),
+            Form::List(_) => format!("[[{}]]", table.name),
+            Form::Named => format!("[{}.\"HOST[:PORT]\"]", table.name),
         };
         let place = match keys_of(table.name).map(|key| key.scope).collect::<Vec<_>>() {
             scopes if scopes.iter().all(|scope| *scope == Scope::User) => " Only in your own file.",
@@ -76,8 +76,7 @@ pub fn reference() -> String {
     }
     page.push_str(
         "\nAn empty variable counts as unset.\n\n## Not supported yet\n\n\
-         These are known and refused by name. `ports`, `dns` and `args` may be empty and `no_cache` false, and\n\
-         `[build]` is accepted where a flag or a variable names the image.\n\n| key | why |\n|---|---|\n",
+         These are known and refused by name. `ports` and `dns` may be empty.\n\n| key | why |\n|---|---|\n",
     );
     for entry in UNSUPPORTED {
         let key = entry.key.map_or_else(String::new, |key| format!(" {key}"));

@@ -7,7 +7,7 @@ use agentkernel_types::{
 };
 
 use crate::{
-    FileEntry, GrantOrigins, ProjectFile, ResourceOrigins, Setting, Sources,
+    FileEntry, GrantOrigins, ImageSettings, ProjectFile, ResourceOrigins, Setting, Sources,
     check::check,
     discover::discover,
     environment,
@@ -36,6 +36,7 @@ pub struct Resolved {
     pub resources: Resources,
     pub resource_origins: ResourceOrigins,
     pub agent: Option<Setting<String>>,
+    pub images: ImageSettings,
     pub files: Vec<FileEntry>,
     pub project_file: Option<PathBuf>,
 }
@@ -48,20 +49,14 @@ pub fn resolve(sources: &Sources) -> Result<Resolved, ConfigError> {
 
 pub(crate) fn resolve_with_home(sources: &Sources, home: Option<&Path>) -> Result<Resolved, ConfigError> {
     let environment = environment::read(sources)?;
-    let image_given = sources.flags.image.is_some() || environment.image.is_some();
     let mut problems = Vec::new();
     let user = match &sources.user_file {
         Some(path) => absent_is_fine(file::read(path, Trust::User))?,
         None => None,
     };
-    let user = user.map(|file| check(file, Trust::User, image_given, &mut problems));
+    let user = user.map(|file| check(file, Trust::User, &mut problems));
     let project = match project_path(&sources.project_file, home)? {
-        Some((path, trust)) => Some(check(
-            file::read(&path, trust)?,
-            trust,
-            image_given,
-            &mut problems,
-        )),
+        Some((path, trust)) => Some(check(file::read(&path, trust)?, trust, &mut problems)),
         None => None,
     };
     // What could not be read is not merged: an error of its own must not cause a second one.

@@ -2,7 +2,7 @@
 
 use agentkernel_types::Profile;
 
-use crate::{Origin, Resolved, Setting, grants::Grant, limits::Limit};
+use crate::{ImageSettings, Origin, RegistrySettings, Resolved, Setting, grants::Grant, limits::Limit};
 
 const UNSET: &str = "(not set)";
 
@@ -47,9 +47,45 @@ pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
             file.origin.clone(),
         ));
     }
+    images(&resolved.images, &mut rows);
     rows.push(row("defaults.backend", &resolved.backend));
     rows.push(row("defaults.isolation", &resolved.isolation));
     rows
+}
+
+fn images(images: &ImageSettings, rows: &mut Vec<(String, String, Origin)>) {
+    if let Some(build) = &images.build {
+        let origin = Origin::ProjectFile {
+            path: build.file.clone(),
+            line: 1,
+        };
+        let context = crate::problem::visible(&build.context.display().to_string());
+        rows.push(("build.context".to_owned(), context, origin));
+    }
+    rows.push(row("images.pull", &images.pull));
+    rows.push(row("images.max_size", &images.max_bytes));
+    rows.push(row("images.parallel_layers", &images.parallel_layers));
+    for (host, registry) in &images.registries {
+        let RegistrySettings {
+            insecure,
+            ca,
+            mirrors,
+        } = &registry.value;
+        let mut said = Vec::new();
+        if *insecure {
+            said.push("plain HTTP".to_owned());
+        }
+        said.extend(
+            ca.iter()
+                .map(|ca| format!("ca {}", crate::problem::visible(&ca.display().to_string()))),
+        );
+        said.extend(mirrors.iter().map(|mirror| format!("mirror {mirror}")));
+        rows.push((
+            format!("registries.{host}"),
+            said.join(", "),
+            registry.origin.clone(),
+        ));
+    }
 }
 
 fn row<T: ToString>(key: &str, setting: &Option<Setting<T>>) -> (String, String, Origin) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::keys::{Scope, TABLES, Table, keys_of};
+use crate::keys::{Form, Scope, TABLES, Table, keys_of};
 
 /// JSON Schema 2020-12, for editors and `config schema`. It has exactly the keys that are accepted.
 pub fn json_schema() -> Json {
@@ -36,10 +36,17 @@ fn table_schema(table: &Table) -> Json {
         properties.insert(key.name.to_owned(), schema);
     }
     let mut object = json!({ "type": "object", "additionalProperties": false, "properties": properties });
-    if table.repeated {
-        object["required"] = json!(["source", "dest"]);
-        return json!({ "type": "array", "description": table.summary, "items": object });
+    match table.form {
+        Form::Single => {
+            object["description"] = json!(table.summary);
+            object
+        }
+        Form::List(required) => {
+            object["required"] = json!(required);
+            json!({ "type": "array", "description": table.summary, "items": object })
+        }
+        Form::Named => {
+            json!({ "type": "object", "description": table.summary, "additionalProperties": object })
+        }
     }
-    object["description"] = json!(table.summary);
-    object
 }

@@ -1,5 +1,7 @@
 //! The kinds of value that keys take: how each is read, and how the schema and the reference say it.
 
+use std::collections::BTreeMap;
+
 use agentkernel_types::{Cpus, ParseError, TimeSpan};
 use serde_json::{Value as Json, json};
 use toml::de::DeValue;
@@ -46,6 +48,10 @@ pub(crate) enum Shape {
     /// An integer or a fraction.
     Cpus,
     TimeSpan,
+    /// Strings of this pattern; the second text describes the list.
+    List(&'static str, &'static str),
+    /// Strings by names.
+    Map,
 }
 
 impl Shape {
@@ -60,13 +66,18 @@ impl Shape {
                 { "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)?$" },
                 { "type": "integer", "minimum": 1, "maximum": 31_536_000 },
             ] }),
+            Self::List(pattern, _) => {
+                json!({ "type": "array", "items": { "type": "string", "pattern": pattern } })
+            }
+            Self::Map => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         }
     }
 
     /// For people, in the reference.
     pub fn describe(self) -> String {
         match self {
-            Self::Text(_, description) => description.to_owned(),
+            Self::Text(_, description) | Self::List(_, description) => description.to_owned(),
+            Self::Map => "table of strings".to_owned(),
             Self::Choice(words) => words
                 .iter()
                 .map(|word| format!("`{word}`"))
@@ -101,6 +112,27 @@ pub(crate) fn text<'a>(value: &'a DeValue<'_>) -> Result<&'a str, ParseError> {
         DeValue::String(text) => Ok(text),
         other => Err(expected("a string", other)),
     }
+}
+
+pub(crate) fn list(value: &DeValue<'_>) -> Result<Vec<String>, ParseError> {
+    match value {
+        DeValue::Array(array) => array
+            .iter()
+            .map(|entry| text(entry.get_ref()).map(str::to_owned))
+            .collect(),
+        other => Err(expected("a list of strings", other)),
+    }
+}
+
+pub(crate) fn map(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, ParseError> {
+    let DeValue::Table(table) = value else {
+        return Err(expected("a table of strings", value));
+    };
+    let pairs = table.iter().map(|(name, value)| {
+        let name = name.get_ref().to_string();
+        Ok((name, text(value.get_ref())?.to_owned()))
+    });
+    pairs.collect()
 }
 
 pub(crate) fn boolean(value: &DeValue<'_>) -> Result<bool, ParseError> {

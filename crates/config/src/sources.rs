@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use agentkernel_types::{BackendName, ImageRef, Isolation, NetworkMode, Profile, Resources, SandboxName};
+use agentkernel_types::{
+    BackendName, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources, SandboxName,
+};
 
 /// What the command line says. Whatever is set decides over every other source.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +21,7 @@ pub struct Overrides {
     pub read_only: Option<bool>,
     pub resources: Resources,
     pub agent: Option<String>,
+    pub pull: Option<PullPolicy>,
 }
 
 /// Where the project's file is.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::{
     file::SourceFile,
-    keys::{KEYS, Key, TABLES, keys_of},
+    keys::{Key, TABLES, all_keys, keys_of},
     problem::Problem,
     shape::nearest,
     unsupported::{PARSED_TABLES, UNSUPPORTED},
@@ -35,7 +35,7 @@ pub(crate) fn unknown_key(file: &SourceFile, span: Range<usize>, table: &str, wo
         belongs_to(word, key)
     } else if let Some(near) = nearest(word, own.clone().chain(refused.clone())) {
         did_you_mean(near)
-    } else if let Some(key) = nearest(word, KEYS.iter().map(|key| key.name)).and_then(find) {
+    } else if let Some(key) = nearest(word, all_keys().map(|key| key.name)).and_then(find) {
         format!("did you mean `{}` of [{}]?", key.name, key.table)
     } else if own.clone().next().is_some() {
         format!("the keys of [{table}] are {}", own.collect::<Vec<_>>().join(", "))
@@ -49,8 +49,7 @@ pub(crate) fn unknown_key(file: &SourceFile, span: Range<usize>, table: &str, wo
 }
 
 fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter()
-        .find(|key| key.name == name || key.alias == Some(name))
+    all_keys().find(|key| key.name == name || key.alias == Some(name))
 }
 
 fn did_you_mean(near: &str) -> String {

@@ -40,9 +40,7 @@ const fn table(table: &'static str, reason: &'static str) -> Unsupported {
 }
 
 /// The tables that exist although all their keys are refused.
-pub(crate) const PARSED_TABLES: &[&str] = &["network", "build"];
-
-const BUILD: &str = "images are not built yet";
+pub(crate) const PARSED_TABLES: &[&str] = &["network"];
 
 pub(crate) const UNSUPPORTED: &[Unsupported] = &[
     key(
@@ -84,11 +82,6 @@ pub(crate) const UNSUPPORTED: &[Unsupported] = &[
     key("network", "subnet", "named networks are not supported yet"),
     key("network", "gateway", "named networks are not supported yet"),
     key("network", "static_ip", "named networks are not supported yet"),
-    key("build", "dockerfile", BUILD),
-    key("build", "context", BUILD),
-    key("build", "target", BUILD),
-    list("build", "args", BUILD),
-    list("build", "no_cache", BUILD),
     table("api", "the HTTP API is not supported yet"),
     table("enterprise", "enterprise settings are not supported yet"),
     table("git", "git worktrees are not supported yet"),

@@ -5,6 +5,7 @@
 //! No policy and no I/O here.
 
 mod event;
+mod image;
 mod reply;
 mod request;
 
@@ -20,6 +21,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use event::{Event, EventKind, Notice, Run};
+pub use image::{
+    ArchiveFormat, BuildRequest, Built, ImageAccess, ImageDetails, ImageInfo, ImageListing, Images,
+    ImagesRemoved, ImportDefaults, ImportRequest, ImportSource, LayerDetails, LoadRequest, Progress,
+    PruneRequest, RegistryAccess,
+};
 pub use reply::{BackendReport, Choice, Doctor, Explanation, GcReport, SandboxInfo};
 pub use request::{InjectedFile, RunRequest, SandboxRequest};
 
@@ -70,4 +76,7 @@ pub trait Control: Send + Sync {
     async fn gc(&self, dry_run: bool) -> Result<GcReport>;
     /// Probes every backend for real.
     async fn doctor(&self) -> Result<Doctor>;
+
+    /// Everything about images.
+    fn images(&self) -> &dyn Images;
 }

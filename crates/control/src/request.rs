@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::ImageAccess;
 use agentkernel_types::{
     BackendName, Command, EnvVar, GuestPath, ImageRef, Isolation, Mount, NetworkMode, Profile, ProfileGrants,
     Resources, SandboxName, StdinMode, TerminalSize, UserSpec,
@@ -14,6 +15,8 @@ pub struct SandboxRequest {
     pub name: Option<SandboxName>,
     /// None: detected from the command and the project.
     pub image: Option<ImageRef>,
+    /// How an image that is not here may be got.
+    pub images: ImageAccess,
     /// The `runtime` of the project's file (python, node, ...), if it names one and no image.
     pub runtime: Option<String>,
     /// None: chosen among the usable ones.
@@ -57,7 +60,10 @@ pub struct InjectedFile {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunRequest {
     pub sandbox: SandboxRequest,
-    pub command: Command,
+    /// None: what the image runs.
+    pub command: Option<Command>,
+    /// In place of the image's own entrypoint; `[""]` for none.
+    pub entrypoint: Option<Vec<String>>,
     pub terminal: Option<TerminalSize>,
     pub stdin: StdinMode,
     /// The sandbox stays afterwards (under `sandbox.name`, or a made-up one).

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use agentkernel_backend::{Backend, Descriptor, Error, Result};
 use agentkernel_control::{Choice, Explanation, RunRequest, SandboxRequest};
-use agentkernel_types::{Command, ErrorKind, Isolation, Lifetime};
+use agentkernel_types::{Command, ErrorKind, ImageRef, Isolation, Lifetime, RegistryImages};
 
 use crate::{
     Engine,
     facts::{self, Facts},
     identity,
+    images::Intent,
     plan::{Plan, plan},
 };
 
@@ -25,15 +26,16 @@ impl Engine {
         request: &SandboxRequest,
         command: Option<&Command>,
         lifetime: Lifetime,
+        intent: Intent,
     ) -> Result<Chosen> {
         let facts = facts::gather(request, command, self.own_folders())?;
         if let Some(name) = &request.backend {
-            return self.named(name.as_str(), request, &facts, lifetime).await;
+            return self.named(name.as_str(), request, &facts, lifetime, intent).await;
         }
         let mut refusals = Vec::new();
         for &descriptor in &self.shared.descriptors {
             let attempt = match meets(descriptor, request.isolation) {
-                Ok(()) => self.consider(descriptor, request, &facts, lifetime).await,
+                Ok(()) => self.consider(descriptor, request, &facts, lifetime, intent).await,
                 Err(error) => Err(error),
             };
             match attempt {
@@ -59,10 +61,13 @@ impl Engine {
         request: &SandboxRequest,
         facts: &Facts,
         lifetime: Lifetime,
+        intent: Intent,
     ) -> Result<Chosen> {
         let descriptor = self.descriptor(name)?;
         meets(descriptor, request.isolation)?;
-        let mut chosen = self.consider(descriptor, request, facts, lifetime).await?;
+        let mut chosen = self
+            .consider(descriptor, request, facts, lifetime, intent)
+            .await?;
         chosen
             .plan
             .choices
@@ -76,16 +81,19 @@ impl Engine {
         request: &SandboxRequest,
         facts: &Facts,
         lifetime: Lifetime,
+        intent: Intent,
     ) -> Result<Chosen> {
         let backend = self.connect(descriptor).await?;
-        let plan = plan(
-            request,
-            facts,
-            backend.capabilities(),
-            identity::fresh_id(),
-            lifetime,
-        )?;
-        backend.check(&plan.spec)?;
+        let has = backend.capabilities();
+        let found = self.find_image(request, facts, has, intent).await?;
+        let plan = plan(request, facts, has, found, identity::fresh_id(), lifetime)?;
+        // An image that is still to be fetched cannot be looked into.
+        let unknown = plan.spec.image != ImageRef::Host
+            && has.registry_images == RegistryImages::Layers
+            && plan.spec.image_id.is_none();
+        if !unknown {
+            backend.check(&plan.spec)?;
+        }
         Ok(Chosen { backend, plan })
     }
 
@@ -95,12 +103,21 @@ impl Engine {
         } else {
             Lifetime::Ephemeral
         };
-        let Chosen { backend, plan } = self
-            .choose(&request.sandbox, Some(&request.command), lifetime)
+        let chosen = self
+            .choose(
+                &request.sandbox,
+                request.command.as_ref(),
+                lifetime,
+                Intent::Explain,
+            )
             .await?;
+        let command = self.explain_command(request, &chosen)?;
+        let Chosen { backend, plan } = chosen;
         let descriptor = backend.descriptor();
+        let mut choices = plan.choices;
+        choices.extend(command);
         Ok(Explanation {
-            choices: plan.choices,
+            choices,
             spec: plan.spec,
             backend: descriptor.name.to_owned(),
             isolation: descriptor.isolation,

@@ -8,8 +8,8 @@ use std::{
 
 use agentkernel_backend::{Backend, Descriptor, Settings};
 use agentkernel_control::{
-    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, LogStream, Process, Result,
-    Run, RunRequest, SandboxInfo, SandboxRequest, Stats,
+    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, Images, LogStream, Process,
+    Result, Run, RunRequest, SandboxInfo, SandboxRequest, Stats,
 };
 use agentkernel_store::{Paths, Store};
 use agentkernel_types::{ExecId, ExecSpec, GuestPath, SandboxName};
@@ -167,5 +167,9 @@ impl Control for Engine {
 
     async fn doctor(&self) -> Result<Doctor> {
         self.examine().await
+    }
+
+    fn images(&self) -> &dyn Images {
+        self
     }
 }

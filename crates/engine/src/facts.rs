@@ -95,8 +95,17 @@ fn detect(request: &SandboxRequest, command: Option<&Command>) -> Result<Detecte
     let runtime = request.runtime.as_deref().map(str::parse).transpose();
     let runtime: Option<Runtime> =
         runtime.map_err(|error: ParseError| Error::from(error).with("field", "runtime"))?;
+    detect_in(&request.project_dir, command, runtime)
+}
+
+/// What the project alone asks for.
+pub(crate) fn detected(project_dir: &Path) -> Result<Detected> {
+    detect_in(project_dir, None, None)
+}
+
+fn detect_in(project_dir: &Path, command: Option<&Command>, runtime: Option<Runtime>) -> Result<Detected> {
     // A project that cannot be read speaks for nothing.
-    let project = FolderProject::open(&request.project_dir).ok();
+    let project = FolderProject::open(project_dir).ok();
     let project = project.as_ref().map(|project| project as &dyn Project);
     let Detection {
         image,

@@ -31,6 +31,7 @@ impl Engine {
                 Err(error) => report.failed.push((leftover, error.to_string())),
             }
         }
+        self.sweep_images(&mut report);
         for &descriptor in &self.shared.descriptors {
             // What cannot be connected here cannot have left anything that we could reach.
             if let Ok(backend) = self.connect(descriptor).await {
@@ -38,6 +39,33 @@ impl Engine {
             }
         }
         Ok(report)
+    }
+
+    /// Half-fetched and half-unpacked images that nobody works on.
+    fn sweep_images(&self, report: &mut GcReport) {
+        let store = self.image_store();
+        let leftover = |path: &std::path::Path| Leftover {
+            kind: "unfinished image".to_owned(),
+            name: path.display().to_string(),
+        };
+        let found = match store.leftovers() {
+            Ok(found) => found,
+            Err(error) => {
+                report.failed.push((leftover(store.folder()), error.to_string()));
+                return;
+            }
+        };
+        for path in found {
+            if report.dry_run {
+                report.removed.push(leftover(&path));
+                continue;
+            }
+            match store.sweep(&path) {
+                Ok(true) => report.removed.push(leftover(&path)),
+                Ok(false) => {}
+                Err(error) => report.failed.push((leftover(&path), error.to_string())),
+            }
+        }
     }
 
     /// What its backend may have made goes first: the record is what we know of it.

@@ -14,6 +14,7 @@ mod failure;
 mod gc;
 mod guard;
 mod identity;
+mod images;
 mod inject;
 mod kept;
 mod lifecycle;

@@ -12,7 +12,9 @@ use crate::{
     choose::Chosen,
     failure::from_store,
     guard::Doomed,
-    identity, inject,
+    identity,
+    images::Intent,
+    inject,
     kept::{Opened, conflict},
     run::after_destroying,
 };
@@ -20,7 +22,7 @@ use crate::{
 impl Engine {
     pub(crate) async fn create_kept(&self, mut request: SandboxRequest) -> Result<SandboxInfo> {
         request.name.get_or_insert_with(identity::fresh_name);
-        let chosen = self.choose(&request, None, Lifetime::Kept).await?;
+        let chosen = self.choose(&request, None, Lifetime::Kept, Intent::Make).await?;
         let (backend, spec) = (chosen.backend.descriptor(), chosen.plan.spec.clone());
         let doomed = self.make_kept(&Context::default(), &request, chosen).await?;
         let created_at = doomed.record().map_or(0, |record| record.created_at);

@@ -1,13 +1,12 @@
 //! From a request to a specification. Pure: the facts of the host and the capabilities of the backend are given.
 
-use agentkernel_backend::{Capabilities, Error, Result};
+use agentkernel_backend::{Capabilities, Result};
 use agentkernel_control::{Choice, Notice, SandboxRequest};
 use agentkernel_types::{
-    EnvVar, ErrorKind, GuestPath, ImageRef, Lifetime, Mount, NetworkMode, RegistryImages, Resources,
-    RootAccess, SandboxId, SandboxSpec,
+    EnvVar, GuestPath, Lifetime, Mount, NetworkMode, Resources, RootAccess, SandboxId, SandboxSpec,
 };
 
-use crate::{facts::Facts, failure::from_policy};
+use crate::{facts::Facts, failure::from_policy, images::Found};
 
 /// What is to be made, and why like this.
 #[derive(Clone, Debug)]
@@ -21,12 +20,16 @@ pub(crate) fn plan(
     request: &SandboxRequest,
     facts: &Facts,
     has: &Capabilities,
+    found: Found,
     id: SandboxId,
     lifetime: Lifetime,
 ) -> Result<Plan> {
-    let mut choices = Vec::new();
-    let mut notices = Vec::new();
-    let image = image(request, facts, has, &mut choices, &mut notices)?;
+    let Found {
+        image,
+        id: image_id,
+        mut choices,
+        notices,
+    } = found;
     let network = network(request, &mut choices);
     let (mounts, workdir) = mounts(request, facts, &mut choices)?;
     let spec = SandboxSpec {
@@ -34,7 +37,7 @@ pub(crate) fn plan(
         name: request.name.clone(),
         lifetime,
         image,
-        image_id: None,
+        image_id,
         profile: request.profile,
         root: if request.grants.read_only {
             RootAccess::ReadOnly
@@ -61,54 +64,6 @@ fn choice(what: &'static str, value: impl ToString, why: impl Into<String>) -> C
         value: value.to_string(),
         why: why.into(),
     }
-}
-
-fn image(
-    request: &SandboxRequest,
-    facts: &Facts,
-    has: &Capabilities,
-    choices: &mut Vec<Choice>,
-    notices: &mut Vec<Notice>,
-) -> Result<ImageRef> {
-    if let Some(image) = &request.image {
-        choices.push(choice("image", image, "asked for"));
-        if matches!(image, ImageRef::Registry(_)) && has.registry_images == RegistryImages::None {
-            return Err(Error::unsupported(
-                "plan",
-                "image",
-                format!("the image {image} cannot be used yet on this backend"),
-            )
-            .hint("use the host's own programs: --image host"));
-        }
-        return Ok(image.clone());
-    }
-    let detected = facts.detected.as_ref().ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidSpec,
-            "plan",
-            "no image was given and none was looked for",
-        )
-        .with("field", "image")
-    })?;
-    if let Some(runtime) = &detected.runtime {
-        choices.push(choice("runtime", runtime, detected.why.clone()));
-    }
-    if detected.image == ImageRef::Host || has.registry_images != RegistryImages::None {
-        choices.push(choice("image", &detected.image, detected.why.clone()));
-        return Ok(detected.image.clone());
-    }
-    if !has.host_image {
-        let why = format!("the image {} cannot be used yet on this backend", detected.image);
-        return Err(Error::unsupported("plan", "image", why));
-    }
-    let why = format!("{} is not in the store", detected.image);
-    choices.push(choice("image", ImageRef::Host, why.clone()));
-    let message = format!("using the host's own programs (image host): {why}");
-    notices.push(Notice {
-        code: "host_image",
-        message,
-    });
-    Ok(ImageRef::Host)
 }
 
 fn network(request: &SandboxRequest, choices: &mut Vec<Choice>) -> NetworkMode {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use agentkernel_backend::{Context, Error, Output, Process, Result, Sandbox, Workspace};
 use agentkernel_control::{Event, EventKind, Notice, Run, RunRequest};
-use agentkernel_types::{ErrorKind, ExecSpec, Exit, Lifetime};
+use agentkernel_types::{Command, ErrorKind, ExecSpec, Exit, Lifetime};
 use tokio::sync::mpsc;
 
-use crate::{Engine, choose::Chosen, guard::Doomed, identity, inject, timeout::TIMED_OUT};
+use crate::{Engine, choose::Chosen, guard::Doomed, identity, images::Intent, inject, timeout::TIMED_OUT};
 
 /// How many events wait for a slow reader at most.
 const EVENTS: usize = 32;
@@ -26,8 +26,9 @@ impl Engine {
             request.sandbox.name = Some(identity::fresh_name());
         }
         let chosen = self
-            .choose(&request.sandbox, Some(&request.command), lifetime)
+            .choose(&request.sandbox, request.command.as_ref(), lifetime, Intent::Make)
             .await?;
+        let command = self.command_of(&request, &chosen)?;
         let limit = chosen.plan.spec.resources.timeout.map(|span| span.duration());
         let started = started(&chosen);
         let notices = chosen.plan.notices.clone();
@@ -47,7 +48,7 @@ impl Engine {
             }
             Lifetime::Kept => self.make_kept(&cx, &request.sandbox, chosen).await?,
         };
-        let process = match prepare(&cx, &doomed, &request).await {
+        let process = match prepare(&cx, &doomed, &request, command).await {
             Ok(process) => process,
             Err(error) => return Err(after_destroying(doomed, error).await),
         };
@@ -82,13 +83,13 @@ fn started(chosen: &Chosen) -> EventKind {
     }
 }
 
-async fn prepare(cx: &Context, doomed: &Doomed, request: &RunRequest) -> Result<Process> {
+async fn prepare(cx: &Context, doomed: &Doomed, request: &RunRequest, command: Command) -> Result<Process> {
     let sandbox = doomed.sandbox();
     // A kept one got its files when it was made.
     if !request.keep {
         inject::files(cx, sandbox, &request.sandbox.files).await?;
     }
-    let mut spec = ExecSpec::new(request.command.clone());
+    let mut spec = ExecSpec::new(command);
     spec.terminal = request.terminal;
     spec.stdin = request.stdin;
     sandbox.exec(cx, spec).await

@@ -9,6 +9,7 @@
 mod account;
 pub mod archive;
 mod config;
+pub mod engines;
 mod failure;
 mod image;
 pub mod manifest;

@@ -5,13 +5,17 @@
 mod store_common;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::Read,
     os::unix::fs::{PermissionsExt, symlink},
     time::{Duration, SystemTime},
 };
 
-use agentkernel_image::{ImageConfig, Store, unpack::Limits};
+use agentkernel_image::{
+    ImageConfig, Store,
+    unpack::{Limits, Ownership},
+};
 use agentkernel_types::{Digest, ErrorKind};
 use store_common::{add, add_layer, config, digest, name, place, source, tar};
 
@@ -537,6 +541,34 @@ fn a_store_of_somebody_else_is_refused() {
         assert_eq!(place.store.list().unwrap_err().kind(), ErrorKind::Denied);
         assert_eq!(place.store.writer().unwrap_err().kind(), ErrorKind::Denied);
     }
+}
+
+#[test]
+fn a_store_without_privilege_gives_every_file_to_the_caller_and_knows_the_owners() {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = place();
+    drop(place.store.writer().unwrap());
+    let marker = place.store.folder().join("store.json");
+    let json = fs::read_to_string(&marker).unwrap();
+    fs::write(
+        &marker,
+        json.replace("\"keeps_owners\":true", "\"keeps_owners\":false"),
+    )
+    .unwrap();
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_uid(1234);
+    header.set_gid(4321);
+    header.set_size(0);
+    header.set_mode(0o600);
+    archive.append_data(&mut header, "file", &b""[..]).unwrap();
+    let image = add(&place.store, "a", &[&archive.into_inner().unwrap()], &["a"]);
+    assert_eq!(image.ownership, Ownership::Caller);
+    assert_eq!(image.owners.uids, BTreeSet::from([1234]));
+    assert_eq!(image.owners.gids, BTreeSet::from([4321]));
+    let found = fs::metadata(image.layers[0].tree.join("file")).unwrap();
+    assert_eq!(found.uid(), rustix::process::geteuid().as_raw());
+    assert_eq!(place.store.lease(&image.id).unwrap().image, image);
 }
 
 #[test]

@@ -173,7 +173,8 @@ impl Read for Stuck {
 
 /// Until the parent is gone or kills us.
 fn say_and_wait() {
-    writeln!(io::stderr(), "ready").unwrap();
+    let mut errors = io::stderr();
+    errors.write_all(b"ready\n").unwrap();
     let _ = io::stdin().read(&mut [0]);
 }
 

@@ -37,7 +37,14 @@ fn files_folders_and_links_are_as_the_archive_says() {
     }
     assert_eq!(layer.stat("dev").permissions().mode() & 0o7777, 0o755);
     assert_eq!(layer.stat("bin/su").mode() & 0o7777, 0o755);
-    assert_eq!((layer.unpacked.devices, layer.unpacked.setuid, layer.unpacked.entries), (2, 1, 8));
+    assert_eq!(
+        (
+            layer.unpacked.devices,
+            layer.unpacked.setuid,
+            layer.unpacked.entries
+        ),
+        (2, 1, 8)
+    );
     assert_eq!(layer.unpacked.diff_id, digest(&archive));
     assert_eq!(layer.reassembled(), archive);
 }
@@ -50,7 +57,10 @@ fn all_compressions_give_the_same_layer_also_in_pieces() {
         ("plain", archive.clone()),
         ("gzip", gzip(&archive)),
         ("zstd", zstd::encode_all(&archive[..], 1).unwrap()),
-        ("two gzip members", [gzip(&archive[..1000]), gzip(&archive[1000..])].concat()),
+        (
+            "two gzip members",
+            [gzip(&archive[..1000]), gzip(&archive[1000..])].concat(),
+        ),
         (
             "two frames after a skippable one",
             [
@@ -91,7 +101,11 @@ fn whiteouts_hide_what_is_below_and_nothing_of_this_layer() {
     assert_eq!(layer.read("a/kept"), b"1");
     assert_eq!(layer.read("b/kept"), b"1");
     for folder in ["c", "d/replaced", "d/too"] {
-        assert_eq!(layer.attribute(folder, "user.overlay.opaque").as_deref(), Some(&b"y"[..]), "{folder}");
+        assert_eq!(
+            layer.attribute(folder, "user.overlay.opaque").as_deref(),
+            Some(&b"y"[..]),
+            "{folder}"
+        );
     }
     for folder in ["a", "b", "d", "d/too/deep"] {
         assert_eq!(layer.attribute(folder, "user.overlay.opaque"), None, "{folder}");
@@ -154,21 +168,35 @@ fn attributes_for_overlayfs_and_the_kernel_are_dropped() {
             ("SCHILY.xattr.user.overlay.redirect", b"/etc"),
             ("SCHILY.xattr.user.overlay.metacopy", b""),
             ("SCHILY.xattr.trusted.overlay.opaque", b"y"),
-            ("SCHILY.xattr.security.capability", b"\x01\0\0\x02\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+            (
+                "SCHILY.xattr.security.capability",
+                b"\x01\0\0\x02\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            ),
             ("mtime", b"1000.25"),
         ])
         .folder("d/", 0o555)
-        .pax(&[("SCHILY.xattr.user.f", b"z"), ("uid", b"12"), ("gid", b"13"), ("path", b"d/long name")])
+        .pax(&[
+            ("SCHILY.xattr.user.f", b"z"),
+            ("uid", b"12"),
+            ("gid", b"13"),
+            ("path", b"d/long name"),
+        ])
         .file("ignored", b"content")
         .finish();
     let layer = Layer::unpack(&archive).unwrap();
     assert_eq!(layer.attributes("d"), ["user.mine"]);
     assert_eq!(layer.attribute("d", "user.mine").as_deref(), Some(&b"1\n2"[..]));
-    assert_eq!((layer.stat("d").mtime(), layer.stat("d").mtime_nsec()), (1000, 250_000_000));
+    assert_eq!(
+        (layer.stat("d").mtime(), layer.stat("d").mtime_nsec()),
+        (1000, 250_000_000)
+    );
     assert_eq!(layer.attributes("d/long name"), ["user.f"]);
     assert!(layer.unpacked.owners.uids.contains(&12) && layer.unpacked.owners.gids.contains(&13));
     if is_root() {
-        assert_eq!((layer.stat("d/long name").uid(), layer.stat("d/long name").gid()), (12, 13));
+        assert_eq!(
+            (layer.stat("d/long name").uid(), layer.stat("d/long name").gid()),
+            (12, 13)
+        );
     }
     assert_eq!(layer.reassembled(), archive);
 }
@@ -188,13 +216,17 @@ fn a_reader_that_fails_with_our_error_gives_it_back() {
     struct Failing;
     impl std::io::Read for Failing {
         fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            let error = agentkernel_image::Error::new(agentkernel_types::ErrorKind::TimedOut, "pull", "too slow");
+            let error =
+                agentkernel_image::Error::new(agentkernel_types::ErrorKind::TimedOut, "pull", "too slow");
             Err(std::io::Error::other(error))
         }
     }
     let place = tempfile::tempdir().unwrap();
     let error = unpack(&mut Failing, place.path(), &rules()).unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (agentkernel_types::ErrorKind::TimedOut, "pull"));
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (agentkernel_types::ErrorKind::TimedOut, "pull")
+    );
 }
 
 #[test]
@@ -218,7 +250,14 @@ fn a_tree_that_was_changed_is_not_put_together() {
             "gone" => std::fs::remove_file(&file).unwrap(),
             _ => {
                 std::fs::remove_file(&file).unwrap();
-                rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+                rustix::fs::mknodat(
+                    rustix::fs::CWD,
+                    &file,
+                    rustix::fs::FileType::Fifo,
+                    0o600.into(),
+                    0,
+                )
+                .unwrap();
             }
         }
         let mut out = Vec::new();

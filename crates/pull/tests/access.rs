@@ -2,17 +2,12 @@
 
 mod support;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use agentkernel_pull::RegistrySettings;
 use agentkernel_types::ErrorKind;
 use support::{
-    Bench, child, everything,
+    Bench, everything,
     image::{Content, Layer, TestImage},
     reason,
     server::{Answer, Request, Server, well_behaved},
@@ -65,12 +60,6 @@ fn with_tokens(
 
 fn token(text: &str) -> Option<Answer> {
     Some(Answer::new(200, text))
-}
-
-#[test]
-#[ignore = "started by other tests"]
-fn the_child_of_another_test() {
-    child::run();
 }
 
 #[tokio::test]
@@ -391,149 +380,4 @@ async fn a_mirror_goes_first_and_its_failures_are_not_the_end() {
         .expect("the registry itself has it");
     assert_eq!(origin.count(&image.first_layer()), 1);
     assert_eq!(origin.requests().len(), 1);
-}
-
-fn helper(folder: &Path, script: &str) -> String {
-    let path = folder.join("docker-credential-test");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("writable");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
-    format!(
-        "{}:{}",
-        folder.display(),
-        std::env::var("PATH").unwrap_or_default()
-    )
-}
-
-fn pull_with_helper(server: &Server, script: &str) -> (String, String) {
-    let bench = Bench::new(&[&server.host()]);
-    let path = helper(bench.folder.path(), script);
-    let config = bench.folder.path().join("helped.json");
-    fs::write(&config, r#"{"credsStore":"test"}"#).expect("writable");
-    let config = config.to_string_lossy().into_owned();
-    let seen = bench.folder.path().join("seen");
-    let environment = [
-        ("PATH", path.as_str()),
-        ("PULL_TEST_CONFIG", config.as_str()),
-        ("SEEN", &seen.to_string_lossy()),
-    ];
-    let output = child::command(&bench, &server.image(), &environment)
-        .output()
-        .expect("our own program");
-    (
-        child::verdict(&output),
-        fs::read_to_string(seen).unwrap_or_default(),
-    )
-}
-
-#[test]
-fn a_helper_is_asked_for_the_registry_on_its_stdin() {
-    let server = guarded(image().content(), BASIC, "Basic realm=\"test\"");
-    let script = r#"{ echo "$@"; cat; } > "$SEEN"; echo '{"Username":"ann","Secret":"hidden-secret"}'"#;
-    let (verdict, seen) = pull_with_helper(&server, script);
-    assert_eq!(verdict, format!("ok {}", image().id()));
-    assert_eq!(seen, format!("get\n{}", server.host()));
-}
-
-#[test]
-fn a_helper_that_fails_or_floods_is_no_more_than_no_credentials() {
-    let server = guarded(image().content(), BASIC, "Basic realm=\"test\"");
-    for script in [
-        "exit 3",
-        "echo 'credentials not found in native keychain'; exit 1",
-        "yes hidden",
-        "echo nonsense",
-    ] {
-        let (verdict, _) = pull_with_helper(&server, script);
-        assert!(verdict.starts_with("auth "), "{script}: {verdict}");
-        assert!(!verdict.contains("hidden"), "{script}: {verdict}");
-    }
-}
-
-#[test]
-fn the_usual_files_are_found_by_the_environment() {
-    let server = guarded(image().content(), BASIC, "Basic realm=\"test\"");
-    let config = config_for(&server.host());
-    let cases = [
-        ("REGISTRY_AUTH_FILE", "own.json", "own.json"),
-        ("DOCKER_CONFIG", "docker", "docker/config.json"),
-        ("HOME", "home", "home/.docker/config.json"),
-        ("XDG_RUNTIME_DIR", "run", "run/containers/auth.json"),
-    ];
-    for (variable, value, file) in cases {
-        let bench = Bench::new(&[&server.host()]);
-        let path = bench.folder.path().join(file);
-        fs::create_dir_all(path.parent().expect("below the folder")).expect("writable");
-        fs::write(&path, &config).expect("writable");
-        let value = bench.folder.path().join(value).to_string_lossy().into_owned();
-        let output = child::command(&bench, &server.image(), &[(variable, &value)])
-            .output()
-            .expect("our own program");
-        assert_eq!(
-            child::verdict(&output),
-            format!("ok {}", image().id()),
-            "{variable}"
-        );
-    }
-}
-
-#[test]
-fn a_proxy_is_used_unless_the_registry_is_excepted() {
-    let image = image();
-    // The proxy forwards nothing: it answers as the registry would, and remembers it.
-    let (registry, proxy) = (Server::new(image.content()), Server::new(image.content()));
-    let address = format!("http://{}", proxy.host());
-    let through = |environment: &[(&str, &str)]| {
-        let bench = Bench::new(&[&registry.host()]);
-        let output = child::command(&bench, &registry.image(), environment)
-            .output()
-            .expect("our own program");
-        assert_eq!(child::verdict(&output), format!("ok {}", image.id()));
-    };
-    through(&[("HTTP_PROXY", &address)]);
-    assert_eq!((registry.requests().len(), proxy.requests().len()), (0, 4));
-    let whole = format!("http://{}/v2/team/app/manifests/latest", registry.host());
-    assert_eq!(proxy.requests()[0].path, whole);
-    through(&[("http_proxy", &address), ("NO_PROXY", "example.com,127.0.0.1")]);
-    through(&[("ALL_PROXY", &address), ("no_proxy", "127.0.0.0/8")]);
-    assert_eq!((registry.requests().len(), proxy.requests().len()), (8, 4));
-    through(&[("all_proxy", &address), ("NO_PROXY", "example.com")]);
-    assert_eq!((registry.requests().len(), proxy.requests().len()), (8, 8));
-}
-
-#[test]
-fn a_registry_with_tls_is_reached_through_a_tunnel() {
-    // It refuses the tunnel, which shows that it was asked for one.
-    let proxy = Server::behaving(Content::new(), |_| Some(Answer::new(403, "no")));
-    let bench = Bench::new(&[]);
-    let address = format!("http://{}", proxy.host());
-    let output = child::command(&bench, "registry.invalid/team/app", &[("HTTPS_PROXY", &address)])
-        .output()
-        .expect("our own program");
-    let verdict = child::verdict(&output);
-    assert!(
-        verdict.starts_with("refused the proxy does not connect to registry.invalid"),
-        "{verdict}"
-    );
-    let asked = proxy.requests();
-    assert_eq!(
-        (asked[0].method.as_str(), asked[0].path.as_str()),
-        ("CONNECT", "registry.invalid:443")
-    );
-}
-
-#[test]
-fn docker_hub_does_not_tell_what_exists() {
-    // The proxy stands in for it.
-    let hub = Server::behaving(Content::new(), |_| Some(wants("Basic realm=\"test\"")));
-    let bench = Bench::new(&["docker.io"]);
-    let address = format!("http://{}", hub.host());
-    let output = child::command(&bench, "nobody/nothing", &[("HTTP_PROXY", &address)])
-        .output()
-        .expect("our own program");
-    let expected = "not_found nobody/nothing:latest does not exist on docker.io, or it is private";
-    assert_eq!(child::verdict(&output), expected);
-    assert_eq!(
-        hub.requests()[0].path,
-        "http://registry-1.docker.io/v2/nobody/nothing/manifests/latest"
-    );
 }

@@ -8,14 +8,15 @@ use agentkernel_pull::RegistrySettings;
 use agentkernel_types::ErrorKind;
 use support::{
     Bench,
-    image::{Layer, TestImage},
-    real::{PASSWORD, Registry, Setup, TOOLS, USER, certificates, missing},
+    image::{Content, Layer, TestImage},
+    real::{PASSWORD, Registry, Setup, TOOLS, USER, certificates, encrypted, missing},
     reason, reference, request,
+    server::{Answer, Server},
 };
 
 fn image() -> TestImage {
     TestImage::new(vec![
-        Layer::new(1, 3_000_000),
+        Layer::new(1, 400_000),
         Layer::new(2, 5_000),
         Layer::new(3, 0),
     ])
@@ -43,7 +44,7 @@ async fn what_skopeo_pushes_is_pulled_in_both_formats() {
             "{format}"
         );
         let file = fs::metadata(pulled.layers[0].tree.join("file-1")).expect("unpacked");
-        assert_eq!(file.size(), 3_000_000);
+        assert_eq!(file.size(), 400_000);
         assert_eq!(pulled.config.cmd, ["/bin/true"]);
         // By its digest it is the same one, and the tag still stands for it.
         let name = reference(&registry.image());
@@ -116,7 +117,9 @@ async fn with_certificate(names: &str, days: &str, ca: bool) -> (String, String)
         tls: Some(folder.path()),
         ..Setup::default()
     });
-    registry.push(&image(), "oci");
+    if ca {
+        registry.push(&image(), "oci");
+    }
     let mut bench = Bench::new(&[]);
     let settings = RegistrySettings {
         ca: ca.then(|| folder.path().join("ca.pem")),
@@ -199,4 +202,43 @@ async fn plain_and_encrypted_are_told_apart_on_both_sides() {
             .is_some_and(|hint| hint.contains("insecure = true")),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn nothing_goes_on_without_encryption_that_began_with_it() {
+    if missing(&["openssl"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    certificates(folder.path(), "IP:127.0.0.1", "2");
+    let plain = Server::behaving(Content::new(), |_| {
+        Some(Answer::new(200, r#"{"token":"granted"}"#))
+    });
+    let challenge = format!("Bearer realm=\"http://{}/token\"", plain.host());
+    let answers = [
+        (
+            format!("307 Moved\r\nLocation: http://{}/", plain.host()),
+            "protocol",
+        ),
+        (
+            format!("401 Unauthorized\r\nWWW-Authenticate: {challenge}"),
+            "auth",
+        ),
+    ];
+    for (answer, expected) in answers {
+        let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let host = encrypted(folder.path(), answer);
+        let mut bench = Bench::new(&[]);
+        let settings = RegistrySettings {
+            ca: Some(folder.path().join("ca.pem")),
+            ..RegistrySettings::default()
+        };
+        bench.registries.hosts.insert(host.clone(), settings);
+        let error = bench
+            .pull(&format!("{host}/team/app"))
+            .await
+            .expect_err("it is not safe");
+        assert_eq!(reason(&error), expected, "{error:?}");
+    }
+    assert_eq!(plain.requests().len(), 0);
 }

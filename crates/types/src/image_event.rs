@@ -22,6 +22,8 @@ pub enum ImageEvent {
         reason: String,
         pause_ms: u64,
     },
+    /// A line of what an engine says while it builds.
+    Said { text: String },
     /// The image is in the store.
     Ready { image: String, id: Digest },
 }

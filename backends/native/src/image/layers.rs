@@ -151,8 +151,12 @@ pub(crate) fn prepare(image: &Image, privilege: Privilege, identity: &Identity) 
                 .because(error)
         }
     };
-    let mut lowers = Vec::with_capacity(image.layers.len());
+    let mut lowers: Vec<Layer> = Vec::with_capacity(image.layers.len());
     for layer in image.layers.iter().rev() {
+        // Overlayfs takes no folder twice. The upper one of two says all that the lower one does.
+        if lowers.iter().any(|above| above.tree == layer.tree) {
+            continue;
+        }
         let detached = match privilege {
             Privilege::Rootless { .. } => None,
             Privilege::Root if one_owner(image).is_some() => {

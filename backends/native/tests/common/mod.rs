@@ -1,17 +1,16 @@
-//! Images for tests: layers made by hand, of busybox where something is to run.
+//! Images for tests: layers of archives that are made here, of busybox where something is to run.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, chown, symlink},
-    path::{Path, PathBuf},
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
 };
 
 use agentkernel_backend::Settings;
-use agentkernel_image::{Image, ImageConfig, Source, Store};
-use agentkernel_types::Digest;
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
+use agentkernel_image::{Image, ImageConfig, Source, Store, unpack::Limits};
+use tar::EntryType;
 
 /// What busybox is called in the images.
 const APPLETS: [&str; 34] = [
@@ -33,65 +32,83 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// One layer that is being filled.
+/// One layer that is being filled: what its archive says.
+#[derive(Default)]
 pub struct Tree {
-    path: PathBuf,
-    owners: (Vec<u32>, Vec<u32>),
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    path: String,
+    kind: EntryType,
+    mode: u32,
+    owner: (u32, u32),
+    content: Vec<u8>,
+    target: String,
 }
 
 impl Tree {
     pub fn folder(&mut self, path: &str, mode: u32) -> &mut Self {
-        let path = self.path.join(path);
-        fs::create_dir_all(&path).expect("a folder of a layer");
-        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("our own");
-        self
+        self.add(path, EntryType::Directory, mode, &[], "")
     }
 
     pub fn file(&mut self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> &mut Self {
-        self.parent(path);
-        let path = self.path.join(path);
-        fs::write(&path, content).expect("a file of a layer");
-        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("our own");
-        self
+        self.add(path, EntryType::Regular, mode, content.as_ref(), "")
     }
 
     pub fn link(&mut self, path: &str, target: &str) -> &mut Self {
-        self.parent(path);
-        symlink(target, self.path.join(path)).expect("a link of a layer");
-        self
+        self.add(path, EntryType::Symlink, 0o777, &[], target)
     }
 
-    /// As the archive would say; without root everything is the caller's.
-    pub fn owner(&mut self, path: &str, uid: u32, gid: u32) -> &mut Self {
-        self.owners.0.push(uid);
-        self.owners.1.push(gid);
-        if is_root() {
-            chown(self.path.join(path), Some(uid), Some(gid)).expect("root can give files away");
-        }
+    /// Of what has just been added.
+    pub fn owner(&mut self, uid: u32, gid: u32) -> &mut Self {
+        let last = self.entries.last_mut().expect("something was added");
+        last.owner = (uid, gid);
         self
     }
 
     /// Hides what lower layers have at `path`.
     pub fn whiteout(&mut self, path: &str) -> &mut Self {
-        self.parent(path);
-        mknodat(
-            CWD,
-            self.path.join(path),
-            FileType::CharacterDevice,
-            Mode::from_raw_mode(0),
-            0,
-        )
-        .expect("anyone may make a 0/0 device");
-        self
+        let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+        self.file(&format!("{parent}/.wh.{name}"), "", 0)
     }
 
     /// Hides what lower layers have in this folder.
     pub fn opaque(&mut self, path: &str) -> &mut Self {
-        self.folder(path, 0o755);
-        let path = self.path.join(path);
-        setxattr(&path, "user.overlay.opaque", b"y", XattrFlags::empty())
-            .expect("a file system with attributes");
+        self.folder(path, 0o755)
+            .file(&format!("{path}/.wh..wh..opq"), "", 0)
+    }
+
+    fn add(&mut self, path: &str, kind: EntryType, mode: u32, content: &[u8], target: &str) -> &mut Self {
+        self.entries.push(Entry {
+            path: path.to_owned(),
+            kind,
+            mode,
+            owner: (0, 0),
+            content: content.to_vec(),
+            target: target.to_owned(),
+        });
         self
+    }
+
+    fn archive(&self) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        for entry in &self.entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(entry.kind);
+            header.set_mode(entry.mode);
+            header.set_uid(entry.owner.0.into());
+            header.set_gid(entry.owner.1.into());
+            header.set_size(entry.content.len() as u64);
+            if entry.kind == EntryType::Symlink {
+                // Exactly as it is.
+                header.set_link_name_literal(&entry.target).expect("a short link");
+            }
+            archive
+                .append_data(&mut header, &entry.path, entry.content.as_slice())
+                .expect("memory takes it");
+        }
+        archive.into_inner().expect("memory takes it")
     }
 
     /// Busybox under all its names, the usual folders, and three accounts.
@@ -122,12 +139,6 @@ impl Tree {
         }
         self
     }
-
-    fn parent(&self, path: &str) {
-        if let Some(parent) = self.path.join(path).parent() {
-            fs::create_dir_all(parent).expect("a folder of a layer");
-        }
-    }
 }
 
 /// Puts an image of these layers, bottom first, into the store of `folder`.
@@ -136,24 +147,10 @@ pub fn image(folder: &Path, config: &ImageConfig, layers: &[&dyn Fn(&mut Tree)])
     let writer = store.writer().expect("a store");
     let mut diff_ids = Vec::new();
     for fill in layers {
-        let diff_id = fresh_digest();
-        let layer = store.folder().join("layers").join(diff_id.hex());
-        let tree = layer.join("tree");
-        fs::create_dir_all(&tree).expect("a folder of the store");
-        fs::set_permissions(&tree, PermissionsExt::from_mode(0o755)).expect("our own");
-        let mut tree = Tree {
-            path: tree,
-            owners: (vec![0], vec![0]),
-        };
+        let mut tree = Tree::default();
         fill(&mut tree);
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("procfs");
-        let (uids, gids) = tree.owners;
-        let record = serde_json::json!({
-            "schema_version": 1, "diff_id": diff_id, "archive_bytes": 0, "content_bytes": 0, "stored_bytes": 0, "entries": 0,
-            "owners": { "uids": uids, "gids": gids }, "boot": boot,
-        });
-        fs::write(layer.join("layer.json"), record.to_string()).expect("a file of the store");
-        diff_ids.push(diff_id);
+        let added = writer.add_layer(None, &mut tree.archive().as_slice(), &Limits::default());
+        diff_ids.push(added.expect("a layer that is all right").diff_id);
     }
     writer
         .add_image(
@@ -165,15 +162,6 @@ pub fn image(folder: &Path, config: &ImageConfig, layers: &[&dyn Fn(&mut Tree)])
             },
         )
         .expect("an image of layers that are there")
-}
-
-fn fresh_digest() -> Digest {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let mut bytes = [0u8; 32];
-    bytes[..8].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    bytes[8..12].copy_from_slice(&std::process::id().to_be_bytes());
-    Digest::from_sha256(bytes)
 }
 
 /// Runs one test of this program again, as a user without privilege. Without root nothing is run: only root can become

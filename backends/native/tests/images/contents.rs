@@ -51,8 +51,8 @@ async fn a_sandbox_changes_neither_its_image_nor_the_next_sandbox() {
 #[tokio::test]
 async fn owners_are_those_of_the_archive_as_root_and_the_user_otherwise() {
     let stage = Stage::busybox(|layer| {
-        layer.file("srv/site", "x", 0o640).owner("srv/site", 33, 50);
-        layer.file("srv/mine", "x", 0o600).owner("srv/mine", 1000, 1000);
+        layer.file("srv/site", "x", 0o640).owner(33, 50);
+        layer.file("srv/mine", "x", 0o600).owner(1000, 1000);
     })
     .await;
     let said = stage
@@ -73,9 +73,7 @@ async fn owners_are_those_of_the_archive_as_root_and_the_user_otherwise() {
 #[tokio::test]
 async fn another_user_than_root_owns_what_is_his_and_cannot_write_what_is_not() {
     let stage = Stage::busybox(|layer| {
-        layer
-            .folder("home/sandbox", 0o755)
-            .owner("home/sandbox", 1000, 1000);
+        layer.folder("home/sandbox", 0o755).owner(1000, 1000);
     })
     .await;
     let mut spec = stage.spec();
@@ -145,6 +143,23 @@ async fn an_image_without_any_folder_is_given_those_that_every_sandbox_has() {
             "/dev /etc /proc /run /sh /sys /tmp\n/etc/hostname /etc/hosts /etc/resolv.conf\n"
         );
     }
+}
+
+/// Old builders put an empty layer into an image for each line of the recipe.
+#[tokio::test]
+async fn a_layer_that_an_image_has_twice_counts_at_its_upper_place() {
+    let twice = |layer: &mut Tree| {
+        layer.file("data/a", "twice", 0o644).whiteout("data/b");
+    };
+    let between = |layer: &mut Tree| {
+        layer
+            .file("data/a", "between", 0o644)
+            .file("data/b", "between", 0o644)
+            .file("data/c", "between", 0o644);
+    };
+    let layers: [&dyn Fn(&mut Tree); 4] = [&busybox, &twice, &between, &twice];
+    let stage = Stage::with(ImageConfig::default(), &layers).await;
+    assert_eq!(stage.says("cd /data; echo *; cat a c").await, "a c\ntwicebetween");
 }
 
 /// A store that was filled where other ids did not exist.

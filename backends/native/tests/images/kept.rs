@@ -17,7 +17,7 @@ async fn a_kept_sandbox_keeps_its_files_over_restart_and_another_process() {
             .file("data/file", "image", 0o644)
             .file("data/gone", "image", 0o644)
             .folder("home/sandbox", 0o700)
-            .owner("home/sandbox", 1000, 1000);
+            .owner(1000, 1000);
     })
     .await;
     let workspace = stage.folder.path().join("workspace");
@@ -68,4 +68,40 @@ async fn a_kept_sandbox_keeps_its_files_over_restart_and_another_process() {
     };
     let left: Vec<_> = std::fs::read_dir(folder).expect("ours").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// What runs inside owns its root: it can put links where the next start makes something.
+#[tokio::test]
+async fn a_link_that_a_sandbox_has_put_into_its_own_root_is_not_followed_by_the_next_start() {
+    let canary = tempfile::tempdir().expect("a temporary folder");
+    let outside = canary.path().to_str().expect("plain").to_owned();
+    for folder in ["etc", "tmp", "run"] {
+        let stage = Stage::busybox(|_| ()).await;
+        let workspace = stage.folder.path().join("workspace");
+        std::fs::create_dir(&workspace).expect("a fresh folder");
+        let workspace = Workspace::Folder(workspace);
+        let mut spec = stage.spec();
+        spec.lifetime = Lifetime::Kept;
+        let sandbox = stage
+            .backend
+            .create(&stage.cx, &spec, &workspace)
+            .await
+            .expect("made");
+        sandbox.start(&stage.cx).await.expect("it starts");
+        let script = format!("rm -rf /{folder}; ln -s {outside} /{folder}");
+        assert_eq!(say(&stage.cx, &sandbox, &script).await.expect("it runs"), "");
+        sandbox.stop(&stage.cx, Duration::ZERO).await.expect("it stops");
+        match sandbox.start(&stage.cx).await {
+            // Nothing of ours is made in the two others.
+            Ok(()) => assert_ne!(folder, "etc"),
+            Err(error) => assert!(
+                error
+                    .to_string()
+                    .contains("/etc/hostname goes through a symbolic link"),
+                "{error}"
+            ),
+        }
+        sandbox.destroy(&stage.cx).await.expect("it goes");
+    }
+    assert_eq!(std::fs::read_dir(canary.path()).expect("our own").count(), 0);
 }

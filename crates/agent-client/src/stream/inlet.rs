@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use agentkernel_backend::{Error, Input, Result};
+use agentkernel_backend::{Error, Input, ProcessInput, Result};
 use agentkernel_protocol::{MAX_CHUNK, ToGuest, WINDOW};
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
@@ -41,8 +41,36 @@ impl From<Result<Bytes>> for Content {
     }
 }
 
-pub struct Inlet<T> {
-    receiver: Receiver<T>,
+/// Where a caller's items come from.
+pub trait Supply {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>>;
+
+    /// What may pass the bytes that wait, if there is such a thing. `Ready(None)`: never again.
+    fn poll_urgent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>>;
+}
+
+impl Supply for Receiver<Result<Bytes>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>> {
+        self.poll_recv(cx).map(|item| item.map(Into::into))
+    }
+
+    fn poll_urgent(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Content>> {
+        Poll::Ready(None)
+    }
+}
+
+impl Supply for ProcessInput {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>> {
+        self.poll_recv(cx).map(|item| item.map(Into::into))
+    }
+
+    fn poll_urgent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>> {
+        ProcessInput::poll_urgent(self, cx).map(|item| item.map(Into::into))
+    }
+}
+
+pub struct Inlet<S> {
+    supply: S,
     waiting: VecDeque<Bytes>,
     /// Bytes in `waiting`.
     held: usize,
@@ -50,10 +78,10 @@ pub struct Inlet<T> {
     is_at_end: bool,
 }
 
-impl<T: Into<Content>> Inlet<T> {
-    pub fn new(receiver: Receiver<T>) -> Self {
+impl<S: Supply> Inlet<S> {
+    pub fn new(supply: S) -> Self {
         Self {
-            receiver,
+            supply,
             waiting: VecDeque::new(),
             held: 0,
             credit: WINDOW,
@@ -67,8 +95,11 @@ impl<T: Into<Content>> Inlet<T> {
 
     /// The next thing to send. `Ready(None)`: the caller has dropped its end, and all of it has been sent.
     ///
-    /// Without credit it goes on taking items up to a window, so that a signal behind them is found.
+    /// Without credit it goes on taking items up to a window: then the caller waits, but not with what is urgent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Content>> {
+        if let Poll::Ready(Some(content)) = self.supply.poll_urgent(cx) {
+            return Poll::Ready(Some(content));
+        }
         loop {
             if let Some(piece) = self.next_piece() {
                 return Poll::Ready(Some(Content::Bytes(piece)));
@@ -80,12 +111,12 @@ impl<T: Into<Content>> Inlet<T> {
             if self.held >= WINDOW as usize {
                 return Poll::Pending;
             }
-            match self.receiver.poll_recv(cx) {
+            match self.supply.poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) if self.waiting.is_empty() => return Poll::Ready(None),
                 // What waits is sent when credit comes.
                 Poll::Ready(None) => return Poll::Pending,
-                Poll::Ready(Some(item)) => match item.into() {
+                Poll::Ready(Some(content)) => match content {
                     Content::Bytes(bytes) if bytes.is_empty() => {}
                     Content::Bytes(bytes) => {
                         self.held += bytes.len();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use agentkernel_types::SandboxName;
 use clap::Args;
 
-use super::{EnvironmentArgs, IsolationArgs};
+use super::{EnvironmentArgs, IsolationArgs, PullArgs};
 
 #[derive(Args, Debug)]
 pub struct CreateArgs {
@@ -18,6 +18,8 @@ pub struct CreateArgs {
     pub isolation: IsolationArgs,
     #[command(flatten)]
     pub environment: EnvironmentArgs,
+    #[command(flatten)]
+    pub pull: PullArgs,
     /// Print what was made as JSON
     #[arg(long)]
     pub json: bool,

@@ -11,6 +11,7 @@ mod env_file;
 mod environment;
 mod exec;
 mod fast;
+mod image;
 mod installation;
 mod isolation;
 mod names;
@@ -25,6 +26,10 @@ pub use create::CreateArgs;
 pub use env_file::EnvFileError;
 pub use environment::EnvironmentArgs;
 pub use exec::ExecArgs;
+pub use image::{
+    ImageArgs, ImageBuildArgs, ImageCommand, ImageExportArgs, ImageImportArgs, ImageInspectArgs,
+    ImageListArgs, ImageLoadArgs, ImageLockArgs, ImagePruneArgs, ImagePullArgs, ImageRemoveArgs, PullArgs,
+};
 pub use installation::{CompletionsArgs, DoctorArgs, GcArgs, SetupArgs, VersionArgs};
 pub use isolation::IsolationArgs;
 pub use names::{
@@ -56,6 +61,9 @@ pub enum TopCommand {
     /// The full form of each sandbox command
     #[command(subcommand, visible_alias = "sb")]
     Sandbox(Verb),
+    /// Fetch, import, build and remove images
+    #[command(visible_alias = "images")]
+    Image(ImageArgs),
     /// Show the settings in force, or their schema
     Config(ConfigArgs),
     /// Get this machine ready, or check whether it is
@@ -117,6 +125,7 @@ impl TopCommand {
             Self::Config(ConfigArgs {
                 command: ConfigCommand::Show(args),
             }) => args.json,
+            Self::Image(args) => args.command.wants_json(),
             Self::Setup(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Version(args) => args.json,

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use agentkernel_types::SandboxName;
 use clap::Args;
 
-use super::{EnvironmentArgs, IsolationArgs};
+use super::{EnvironmentArgs, IsolationArgs, PullArgs};
 
 /// Everything after the first word that is not a flag belongs to the command, exactly as it is written.
 #[derive(Args, Debug)]
@@ -35,8 +35,16 @@ pub struct RunArgs {
     /// No notices on stderr
     #[arg(short, long)]
     pub quiet: bool,
-    /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    #[command(flatten)]
+    pub pull: PullArgs,
+    /// Run this instead of the image's entrypoint ("" for none)
+    #[arg(long, value_name = "COMMAND")]
+    pub entrypoint: Option<String>,
+    /// Build the image that the [build] table of agentkernel.toml describes, and use it
+    #[arg(long, conflicts_with = "image")]
+    pub build: bool,
+    /// The command and its arguments [default: what the image runs]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
 }
 

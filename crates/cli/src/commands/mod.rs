@@ -10,6 +10,7 @@ mod exec;
 mod exec_kill;
 mod exec_list;
 mod gc;
+mod image;
 mod inspect;
 mod list;
 mod logs;
@@ -39,6 +40,7 @@ pub type Connect = fn() -> agentkernel_control::Result<Arc<dyn Control>>;
 pub fn dispatch(command: TopCommand, connect: Connect) -> Outcome {
     match command {
         TopCommand::Verb(verb) | TopCommand::Sandbox(verb) => block_on(sandbox(verb, connect)),
+        TopCommand::Image(args) => block_on(image::image(args.command, connect)),
         TopCommand::Doctor(args) => block_on(doctor::doctor(args, connect)),
         TopCommand::Setup(args) => block_on(setup::setup(args, connect)),
         // Without a runtime: there is nothing to wait for.

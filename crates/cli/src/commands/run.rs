@@ -1,9 +1,10 @@
 //! `agentkernel run`: one command in a fresh sandbox.
 
+use agentkernel_config::BuildSettings;
 use agentkernel_control::{Control, RunRequest};
 use agentkernel_types::Command;
 
-use super::{Connect, session::Session};
+use super::{Connect, image, session::Session};
 use crate::{
     args::RunArgs,
     failure::{Failure, Outcome},
@@ -13,33 +14,49 @@ use crate::{
 
 pub async fn run(args: RunArgs, connect: Connect) -> Outcome {
     let session = Session::open(Stdio::inherited(), &args.terminal, args.json, args.quiet)?;
-    let request = request(&args, &session)?;
+    let (mut request, build) = request(&args, &session)?;
     let session = session.announcing(request.keep && request.sandbox.name.is_none());
     let control = connect()?;
+    let progress = render::Progress::new(args.quiet || args.json);
+    request.sandbox.images.progress = progress.listener();
+    if args.build {
+        request.sandbox.image = Some(image::built(&*control, build, &progress).await?);
+    } else if request.sandbox.image.is_none()
+        && let Some(build) = build
+    {
+        request.sandbox.image = Some(image::built_before(&*control, build).await?);
+    }
     if args.explain {
         return explain(&*control, &request, args.json).await;
     }
     let run = control.run(request).await?;
+    progress.finish();
     session.carry(run, None).await
 }
 
-fn request(args: &RunArgs, session: &Session<'_>) -> Result<RunRequest, Failure> {
-    let command = Command::new(args.command.iter().cloned())?;
-    let mut sandbox = settings::sandbox(
+fn request(args: &RunArgs, session: &Session<'_>) -> Result<(RunRequest, Option<BuildSettings>), Failure> {
+    let command = match args.command.is_empty() {
+        true => None,
+        false => Some(Command::new(args.command.iter().cloned())?),
+    };
+    let (mut sandbox, build) = settings::sandbox(
         &args.isolation,
         &args.environment,
+        &args.pull,
         None,
         args.name.as_ref(),
         args.keep,
     )?;
     sandbox.env.splice(0..0, session.terminal_env());
-    Ok(RunRequest {
+    let request = RunRequest {
         sandbox,
         command,
+        entrypoint: args.entrypoint.clone().map(|word| vec![word]),
         terminal: session.terminal_size(),
         stdin: session.stdin(),
         keep: args.keep || args.name.is_some(),
-    })
+    };
+    Ok((request, build))
 }
 
 async fn explain(control: &dyn Control, request: &RunRequest, json: bool) -> Outcome {

@@ -184,14 +184,14 @@ fn exit(exit: Exit) -> String {
     }
 }
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
 
 /// The largest unit that fits, once: `3m`, `2d`.
-fn age(seconds: u64) -> String {
+pub fn age(seconds: u64) -> String {
     let (length, unit) = match seconds {
         0..60 => (1, "s"),
         60..3600 => (60, "m"),
@@ -202,7 +202,7 @@ fn age(seconds: u64) -> String {
 }
 
 /// In whole units where that is not too coarse: `12.3m`.
-fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     if bytes < 1024 {
         return ByteSize::from_bytes(bytes).to_string();
     }

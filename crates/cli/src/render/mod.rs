@@ -7,8 +7,10 @@
 mod events;
 mod failure;
 mod human;
+mod images;
 mod json;
 mod printable;
+mod progress;
 mod settings;
 
 use std::{
@@ -24,7 +26,9 @@ use crate::failure::Failure;
 
 pub use events::EventSink;
 pub use human::{detached, doctor, explanation, gc, names, sandboxes, stats};
+pub use images::{image_names, images, images_came, images_removed, locked};
 pub use json::{Doctor, SCHEMA_VERSION};
+pub use progress::Progress;
 pub use settings::{settings, settings_json};
 
 /// Prints lines on stdout; a line feed is added at the end if there is none.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use agentkernel_backend::Input;
+use agentkernel_backend::{Input, ProcessInput};
 use agentkernel_control::{Error, Output, Process};
 use agentkernel_types::{ErrorKind, Exit, Signal};
 use bytes::Bytes;
@@ -20,10 +20,7 @@ use crate::{
     render::EventSink,
 };
 
-type Sandbox = (
-    mpsc::Sender<agentkernel_control::Result<Output>>,
-    mpsc::Receiver<Input>,
-);
+type Sandbox = (mpsc::Sender<agentkernel_control::Result<Output>>, ProcessInput);
 
 /// The caller's three descriptors; the far ends are the test's.
 struct Caller {

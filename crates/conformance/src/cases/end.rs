@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use agentkernel_backend::{Input, Output, Process, Sandbox};
-use agentkernel_types::{Exit, ExitCause, Signal};
+use agentkernel_types::{Exit, ExitCause, Signal, StdinMode};
+
+use tokio::time::timeout;
 
 use super::always;
 use crate::{
@@ -11,10 +13,14 @@ use crate::{
     scene::{check, collect, equal, until},
 };
 
+/// A send that takes so long waits for a reader.
+const STUCK: Duration = Duration::from_millis(300);
+
 list! {
     always => a_signal_ends_a_command,
     always => a_signal_that_is_caught_is_the_commands_own_affair,
     always => a_killed_command_says_so,
+    always => a_signal_passes_input_that_is_not_read,
     always => a_signal_reaches_the_children,
     always => a_dropped_command_is_killed,
     always => the_children_of_a_dropped_command_are_killed,
@@ -96,6 +102,21 @@ async fn a_killed_command_says_so(scene: &Scene) -> Verdict {
     first_line(&mut process).await?;
     process.sink().send(Input::Signal(Signal::KILL)).await?;
     equal(collect(process).await?.exit, Exit::signal(9), "exit")
+}
+
+async fn a_signal_passes_input_that_is_not_read(scene: &Scene) -> Verdict {
+    let sandbox = scene.running().await?;
+    let mut spec = scene.exec_spec(&Program::Sleep);
+    spec.stdin = StdinMode::Piped;
+    let process = sandbox.exec(&scene.cx, spec).await?;
+    let sink = process.sink();
+    // Until the way is full: no command reads it.
+    let chunk = Input::Stdin(vec![b'x'; 60_000].into());
+    while let Ok(sent) = timeout(STUCK, sink.send(chunk.clone())).await {
+        sent?;
+    }
+    sink.send(Input::Signal(Signal::TERM)).await?;
+    equal(collect(process).await?.exit, Exit::signal(15), "exit")
 }
 
 async fn a_signal_reaches_the_children(scene: &Scene) -> Verdict {

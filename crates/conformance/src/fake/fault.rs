@@ -31,6 +31,8 @@ pub enum Fault {
     /// A command without a stdin waits for one.
     NullStdinHangs,
     SignalsLost,
+    /// A signal waits behind input that the command does not read.
+    SignalBehindInput,
     StopWithoutCause,
     StopLosesFiles,
     SecondStartFails,
@@ -77,7 +79,7 @@ pub enum Fault {
 
 impl Fault {
     /// Those that are subtle: everything but operations that simply fail.
-    pub const SUBTLE: [Self; 54] = [
+    pub const SUBTLE: [Self; 55] = [
         Self::ExecLeftRunningAfterDrop,
         Self::ChildrenLeftAfterDrop,
         Self::IgnoredEnv,
@@ -97,6 +99,7 @@ impl Fault {
         Self::StdinNeverCloses,
         Self::NullStdinHangs,
         Self::SignalsLost,
+        Self::SignalBehindInput,
         Self::StopWithoutCause,
         Self::StopLosesFiles,
         Self::SecondStartFails,

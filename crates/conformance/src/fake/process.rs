@@ -1,8 +1,8 @@
 //! The commands of a fake sandbox: how they are started, spoken to and ended.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::poll_fn, sync::Arc};
 
-use agentkernel_backend::{Error, Input, LogStream, Output, Process, Result};
+use agentkernel_backend::{Error, Input, LogStream, Output, Process, ProcessInput, Result};
 use agentkernel_types::{
     EnvVar, ErrorKind, ExecId, ExecSpec, Exit, ExitStatus, Signal, StdinMode, TerminalSize,
 };
@@ -179,7 +179,7 @@ fn folder(cell: &Cell, spec: &ExecSpec) -> String {
 async fn serve(
     running: Running,
     mut pump: Pump,
-    mut input: mpsc::Receiver<Input>,
+    mut input: ProcessInput,
     output: mpsc::Sender<Result<Output>>,
     mut ended: watch::Receiver<Option<Exit>>,
 ) {
@@ -188,7 +188,11 @@ async fn serve(
     let watched = !kept && !cell.has(Fault::ExecLeftRunningAfterDrop);
     let pumping = async {
         while let Some(said) = input.recv().await {
-            pump.pass(said).await;
+            match said {
+                Input::Stdin(bytes) => pump.feed(bytes, &mut input).await,
+                Input::CloseStdin => pump.close(),
+                urgent => pump.urgent(urgent),
+            }
         }
         // Every sink is gone: nothing more will be said.
         pump.stdin = None;
@@ -239,27 +243,48 @@ struct Pump {
 }
 
 impl Pump {
-    async fn pass(&mut self, said: Input) {
-        let terminal = self.resize.borrow().is_some() && !self.cell.has(Fault::NoTerminal);
-        match said {
-            Input::Stdin(bytes) if terminal => self.typed(bytes).await,
-            Input::Stdin(bytes) => {
-                if let Some(stdin) = &self.stdin {
-                    // A command that has closed its stdin does not care.
-                    let _ = stdin.send(bytes).await;
-                }
+    /// Waits until the command reads, and passes on meanwhile what is urgent.
+    async fn feed(&self, bytes: Bytes, input: &mut ProcessInput) {
+        let mut writing = std::pin::pin!(self.write(bytes));
+        while !self.cell.has(Fault::SignalBehindInput) {
+            tokio::select! {
+                () = &mut writing => return,
+                urgent = poll_fn(|cx| input.poll_urgent(cx)) => match urgent {
+                    Some(urgent) => self.urgent(urgent),
+                    None => break,
+                },
             }
-            Input::CloseStdin if self.cell.has(Fault::StdinNeverCloses) => {}
-            Input::CloseStdin => self.stdin = None,
+        }
+        writing.await;
+    }
+
+    async fn write(&self, bytes: Bytes) {
+        if self.resize.borrow().is_some() && !self.cell.has(Fault::NoTerminal) {
+            self.typed(bytes).await;
+        } else if let Some(stdin) = &self.stdin {
+            // A command that has closed its stdin does not care.
+            let _ = stdin.send(bytes).await;
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.cell.has(Fault::StdinNeverCloses) {
+            self.stdin = None;
+        }
+    }
+
+    fn urgent(&self, said: Input) {
+        match said {
             Input::Signal(_) if self.cell.has(Fault::SignalsLost) => {}
             Input::Signal(signal) => deliver(&self.cell, self.number, signal),
             Input::Resize(_) if self.cell.has(Fault::ResizeIgnored) => {}
             Input::Resize(size) => drop(self.resize.send_replace(Some(size))),
+            Input::Stdin(_) | Input::CloseStdin => unreachable!("it waits its turn"),
         }
     }
 
     /// What a terminal makes of keys.
-    async fn typed(&mut self, bytes: Bytes) {
+    async fn typed(&self, bytes: Bytes) {
         let echo = |bytes: Bytes| Ok(Output::Stdout(bytes));
         for &byte in &bytes {
             match byte {

@@ -76,6 +76,9 @@ fn oci(archive: &mut Archive<'_>, image: &Image, config: &[u8], names: &[Referen
     });
     archive.file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     archive.file("index.json", &json_bytes(&index))?;
+    // Folders that only follow from names are given to root by some tools, which their users may not do.
+    archive.folder("blobs/")?;
+    archive.folder("blobs/sha256/")?;
     archive.file(&blob_name(&digest), &manifest)?;
     archive.file(&blob_name(&image.id), config)?;
     archive.layers(image, |layer| blob_name(&layer.diff_id))?;
@@ -95,8 +98,12 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
+    fn folder(&mut self, name: &str) -> Result<()> {
+        self.header(name, EntryType::Directory, 0)
+    }
+
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.header(name, bytes.len() as u64)?;
+        self.header(name, EntryType::Regular, bytes.len() as u64)?;
         self.write(bytes)?;
         self.pad(bytes.len() as u64)
     }
@@ -115,7 +122,7 @@ impl Archive<'_> {
     }
 
     fn layer(&mut self, name: &str, layer: &Layer) -> Result<()> {
-        self.header(name, layer.archive_bytes)?;
+        self.header(name, EntryType::Regular, layer.archive_bytes)?;
         let folder = layer.tree.parent().expect("a tree lies in its layer's folder");
         let mut checked = Checked {
             to: &mut *self.to,
@@ -138,11 +145,11 @@ impl Archive<'_> {
         self.pad(layer.archive_bytes)
     }
 
-    fn header(&mut self, name: &str, size: u64) -> Result<()> {
+    fn header(&mut self, name: &str, kind: EntryType, size: u64) -> Result<()> {
         let mut header = Header::new_ustar();
         header.set_path(name).expect("names here are short and relative");
-        header.set_entry_type(EntryType::Regular);
-        header.set_mode(0o644);
+        header.set_entry_type(kind);
+        header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);

@@ -10,14 +10,14 @@ use rustix::fs::{Mode, OFlags, fchmod, fchown, futimens, openat};
 use rustix::thread::{Gid, Uid};
 
 use super::{
-    Ownership, RECIPE, Rules,
+    Ownership, RECIPE, Rules, attributes,
     fault::Fault,
     folders::Look,
     name::{self, Role},
     recipe,
     stream::Stream,
     tape::{Content, Entry, Kind, Tape},
-    tree::{self, Folder, Tree},
+    tree::{Folder, Tree},
 };
 use crate::{Error, Owners};
 
@@ -170,8 +170,8 @@ impl Extraction<'_> {
             mtime: entry.mtime,
         };
         let root = self.tree.root(look)?;
-        tree::own(&root, b"", owner)?;
-        attributes(&root, b"", entry)
+        attributes::own(&root, b"", owner)?;
+        give_attributes(&root, b"", entry)
     }
 
     fn put(&mut self, tape: &mut Tape, entry: &Entry, parent: &Folder, name: &[u8]) -> Result<(), Fault> {
@@ -201,19 +201,19 @@ impl Extraction<'_> {
                     mtime: entry.mtime,
                 };
                 self.tree.folder(parent, name, look)?;
-                tree::own(parent, name, owner)?;
-                attributes(parent, name, entry)
+                attributes::own(parent, name, owner)?;
+                give_attributes(parent, name, entry)
             }
             Kind::Symlink(target) => {
                 self.tree.symlink(parent, name, target)?;
-                tree::own(parent, name, owner)?;
-                tree::set_times(parent, name, entry.mtime)
+                attributes::own(parent, name, owner)?;
+                attributes::set_times(parent, name, entry.mtime)
             }
             Kind::Fifo => {
                 self.tree.fifo(parent, name)?;
-                tree::own(parent, name, owner)?;
-                tree::set_mode(parent, name, mode)?;
-                tree::set_times(parent, name, entry.mtime)
+                attributes::own(parent, name, owner)?;
+                attributes::set_mode(parent, name, mode)?;
+                attributes::set_times(parent, name, entry.mtime)
             }
             Kind::HardLink(_) => Ok(()),
         }
@@ -262,14 +262,14 @@ fn finish_file(file: &File, entry: &Entry, owner: Option<(u32, u32)>, mode: u32)
     if let Some((uid, gid)) = owner {
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)?;
     }
-    tree::set_attributes(file, &entry.attributes)?;
+    attributes::set_attributes(file, &entry.attributes)?;
     fchmod(file, Mode::from_raw_mode(mode)).map_err(failed)?;
-    futimens(file, &tree::timestamps(entry.mtime)).map_err(failed)
+    futimens(file, &attributes::timestamps(entry.mtime)).map_err(failed)
 }
 
-fn attributes(parent: &Folder, name: &[u8], entry: &Entry) -> Result<(), Fault> {
+fn give_attributes(parent: &Folder, name: &[u8], entry: &Entry) -> Result<(), Fault> {
     if entry.attributes.is_empty() {
         return Ok(());
     }
-    tree::set_attributes(tree::open_folder(parent, name)?, &entry.attributes)
+    attributes::set_attributes(attributes::open_folder(parent, name)?, &entry.attributes)
 }

@@ -11,10 +11,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, fchmod, futimens};
 
-use super::{
-    fault::Fault,
-    tree::{open_beneath, timestamps},
-};
+use super::{attributes::timestamps, fault::Fault, tree::open_beneath};
 
 #[derive(Debug)]
 pub(super) struct Folders {

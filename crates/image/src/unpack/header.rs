@@ -1,9 +1,9 @@
 //! One block of 512 bytes as the header of an entry. The layout is the `tar` crate's; numbers and the checksum are
 //! read here, because that crate drops the upper bytes of large ones and takes negative sizes for huge ones.
 
-use tar::{EntryType, Header};
+use tar::Header;
 
-use super::fault::Fault;
+use super::{fault::Fault, sparse::Pairs};
 
 pub(super) const BLOCK: usize = 512;
 
@@ -47,7 +47,7 @@ pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Plain, Fault> {
 }
 
 /// The extents in a header of GNU's sparse kind, the size with holes, and whether a block of extents follows.
-pub(super) fn sparse(block: &[u8; BLOCK]) -> Result<(Vec<(u64, u64)>, u64, bool), Fault> {
+pub(super) fn sparse(block: &[u8; BLOCK]) -> Result<(Pairs, u64, bool), Fault> {
     let header = Header::from_byte_slice(block)
         .as_gnu()
         .ok_or_else(|| Fault::malformed("it is of GNU's sparse kind, but its header is not"))?;
@@ -56,13 +56,13 @@ pub(super) fn sparse(block: &[u8; BLOCK]) -> Result<(Vec<(u64, u64)>, u64, bool)
 }
 
 /// A block of extents that follows such a header.
-pub(super) fn sparse_more(block: &[u8; BLOCK]) -> Result<(Vec<(u64, u64)>, bool), Fault> {
+pub(super) fn sparse_more(block: &[u8; BLOCK]) -> Result<(Pairs, bool), Fault> {
     let mut more = tar::GnuExtSparseHeader::new();
     more.as_mut_bytes().copy_from_slice(block);
     Ok((extents(more.sparse())?, more.is_extended()))
 }
 
-fn extents(slots: &[tar::GnuSparseHeader]) -> Result<Vec<(u64, u64)>, Fault> {
+fn extents(slots: &[tar::GnuSparseHeader]) -> Result<Pairs, Fault> {
     let used = slots.iter().take_while(|slot| !slot.is_empty());
     used.map(|slot| Some((unsigned(&slot.offset)?, unsigned(&slot.numbytes)?)))
         .collect::<Option<_>>()
@@ -112,19 +112,6 @@ fn base256(field: &[u8]) -> Option<i128> {
         rest.iter()
             .fold(head, |value, &byte| (value << 8) | i128::from(byte)),
     )
-}
-
-/// What the kinds are called in errors.
-pub(super) fn kind_name(kind: u8) -> &'static str {
-    match EntryType::new(kind) {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => "file",
-        EntryType::Link => "hard link",
-        EntryType::Symlink => "symbolic link",
-        EntryType::Char | EntryType::Block => "device",
-        EntryType::Directory => "folder",
-        EntryType::Fifo => "fifo",
-        _ => "record",
-    }
 }
 
 #[cfg(test)]

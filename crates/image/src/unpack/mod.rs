@@ -7,6 +7,7 @@
 //! One layer is unpacked without those below it. So a name in a layer is resolved in the tree of this layer alone,
 //! and folders that the archive does not describe are made as root's with mode 0755.
 
+mod attributes;
 mod confine;
 mod extract;
 mod fault;

@@ -5,6 +5,9 @@ use super::{fault::Fault, header::BLOCK, pax::decimal};
 /// Extents of one file. More would be a map that fills memory.
 const EXTENTS: usize = 1 << 20;
 
+/// Offsets and lengths, as they are written.
+pub(super) type Pairs = Vec<(u64, u64)>;
+
 /// One piece of content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Extent {
@@ -31,7 +34,7 @@ impl Sparse {
                 return Err(Fault::malformed("its extents overlap or are out of order"));
             }
             // Readers disagree about what lies between such extents.
-            if sum % BLOCK as u64 != 0 && length > 0 {
+            if !sum.is_multiple_of(BLOCK as u64) && length > 0 {
                 return Err(Fault::malformed("an extent inside it does not fill its blocks"));
             }
             end = match offset.checked_add(length) {
@@ -70,7 +73,7 @@ pub(super) struct Map {
     major: Option<u64>,
     minor: Option<u64>,
     /// Format 0: in the records themselves.
-    pairs: Vec<(u64, u64)>,
+    pairs: Pairs,
     offset: Option<u64>,
     /// Any record of the kind was there.
     present: bool,
@@ -134,7 +137,7 @@ impl Map {
     }
 }
 
-fn pairs(value: &[u8]) -> Result<Vec<(u64, u64)>, Fault> {
+fn pairs(value: &[u8]) -> Result<Pairs, Fault> {
     let malformed = || Fault::malformed("its map of holes is malformed");
     if value.is_empty() {
         return Ok(Vec::new());
@@ -188,7 +191,7 @@ impl Lines {
         Ok(false)
     }
 
-    pub(super) fn pairs(&self) -> Vec<(u64, u64)> {
+    pub(super) fn pairs(&self) -> Pairs {
         self.numbers
             .chunks_exact(2)
             .map(|pair| (pair[0], pair[1]))
@@ -202,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_map_that_lies_is_refused() {
-        let table: &[(&[(u64, u64)], u64, u64, bool)] = &[
+        type Case = (&'static [(u64, u64)], u64, u64, bool);
+        let table: &[Case] = &[
             (&[(0, 512), (1024, 10)], 2000, 522, true),
             (&[(1024, 512), (0, 512)], 2000, 1024, false),
             (&[(0, 1024), (512, 512)], 2000, 1536, false),

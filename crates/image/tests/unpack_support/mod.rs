@@ -1,5 +1,9 @@
 //! Archives by hand, also wrong ones, and a folder to unpack them in.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "support of tests: each file uses its part"
+)]
 
 use std::{
     io::Write as _,
@@ -156,7 +160,10 @@ impl Archive {
     }
 
     pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
-        let content: Vec<u8> = records.iter().flat_map(|(key, value)| record(key, value)).collect();
+        let content: Vec<u8> = records
+            .iter()
+            .flat_map(|(key, value)| record(key, value))
+            .collect();
         self.entry(Header::new(b'x', "PaxHeaders/x", &content))
     }
 
@@ -176,8 +183,18 @@ impl Archive {
 
 pub fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let digits = (1..).find(|digits| (rest + digits).to_string().len() == *digits).unwrap();
-    [(rest + digits).to_string().as_bytes(), b" ", key.as_bytes(), b"=", value, b"\n"].concat()
+    let digits = (1..)
+        .find(|digits| (rest + digits).to_string().len() == *digits)
+        .unwrap();
+    [
+        (rest + digits).to_string().as_bytes(),
+        b" ",
+        key.as_bytes(),
+        b"=",
+        value,
+        b"\n",
+    ]
+    .concat()
 }
 
 /// A layer that was unpacked, in a folder that vanishes.
@@ -253,7 +270,11 @@ pub fn owner() -> (u32, u32) {
 
 pub fn rules() -> Rules {
     Rules {
-        ownership: if is_root() { Ownership::Kept } else { Ownership::Caller },
+        ownership: if is_root() {
+            Ownership::Kept
+        } else {
+            Ownership::Caller
+        },
         limits: Limits::default(),
         keep_setuid: false,
     }

@@ -198,7 +198,6 @@ impl<'a> Session<'a> {
     /// No access: what that means depends on who has asked whom. `said` are the registry's words, in parentheses.
     pub(super) fn denied(&self, what: &str, said: &str) -> Failure {
         let name = self.name();
-        let signed_in = self.signed_in.load(Ordering::Relaxed);
         if self.endpoint.is_hub() {
             // It does not tell whether a repository exists.
             return Failure::new(
@@ -207,12 +206,8 @@ impl<'a> Session<'a> {
             )
             .hint(self.sign_in_hint("check the name, or sign in with `docker login`"));
         }
-        if signed_in {
-            return Failure::new(
-                Reason::Auth,
-                format!("the registry {name} does not accept the credentials for {what}{said}"),
-            )
-            .hint(format!("sign in again with `docker login {name}`"));
+        if self.signed_in.load(Ordering::Relaxed) {
+            return self.rejected(what, said);
         }
         Failure::new(
             Reason::Auth,
@@ -221,6 +216,16 @@ impl<'a> Session<'a> {
         .hint(self.sign_in_hint(&format!(
             "sign in with `docker login {name}`, or check the image's name"
         )))
+    }
+
+    /// The credentials that we have are not the right ones.
+    pub(super) fn rejected(&self, what: &str, said: &str) -> Failure {
+        let name = self.name();
+        Failure::new(
+            Reason::Auth,
+            format!("the registry {name} does not accept the credentials for {what}{said}"),
+        )
+        .hint(format!("sign in again with `docker login {name}`"))
     }
 
     fn sign_in_hint(&self, hint: &str) -> String {

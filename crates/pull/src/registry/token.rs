@@ -47,7 +47,10 @@ pub(crate) async fn fetch(
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let said = words(session.name(), response, session.patience.stall).await;
-            return Err(session.denied(wanted.what, &said));
+            return Err(match credentials {
+                Some(_) => session.rejected(wanted.what, &said),
+                None => session.denied(wanted.what, &said),
+            });
         }
         _ => return Err(refusal(session.name(), "a token", response, session.patience.stall).await),
     }

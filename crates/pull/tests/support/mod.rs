@@ -1,6 +1,10 @@
 //! What the tests share: images, a registry that can misbehave, and short ways to pull.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(
+    clippy::print_stdout,
+    reason = "why a test is skipped, and what a child has to say"
+)]
 
 pub mod child;
 pub mod image;

@@ -2,11 +2,18 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
+};
+
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
 use super::image::{MANIFEST, TestImage};
@@ -183,4 +190,31 @@ pub fn certificates(folder: &Path, names: &str, days: &str) {
     openssl(&format!(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days {days} -extfile names"
     ));
+}
+
+/// Answers everything with the same, over TLS. Returns its address.
+pub fn encrypted(folder: &Path, answer: String) -> String {
+    let certificate = CertificateDer::from_pem_file(folder.join("server.pem")).expect("made by openssl");
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).expect("made by openssl");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider's own")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("they belong together");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let host = listener.local_addr().expect("it listens").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(Arc::clone(&config)).expect("valid");
+            let mut stream = StreamOwned::new(connection, stream);
+            // A client that has gone is no failure.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    host
 }

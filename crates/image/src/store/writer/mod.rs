@@ -14,6 +14,7 @@ use super::{
     layout::Layout,
     lock::{Kind, Lock},
     owner,
+    work::Work,
 };
 use crate::{
     Error, Result,
@@ -65,6 +66,11 @@ impl Writer {
     /// The store that it adds to.
     pub fn store(&self) -> Store {
         Store::new(self.layout.folder())
+    }
+
+    /// A folder for something that is not finished.
+    pub(crate) fn scratch(&self) -> Result<Work> {
+        Work::fresh(&self.incoming())
     }
 
     /// Where a download lies until it is unpacked: `incoming/<hex of the compressed digest>.download`. One process
