@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 pub const USAGE: &str = "usage: cargo run --release -p agentkernel-benches -- [--rounds N] [--only NAME]... \
-                         [--json FILE]\nnames: run, python, exec, parallel, memory, version, size";
+                         [--json FILE]\nnames: run, python, exec, parallel, memory, pull, start, import, version, \
+                         size";
 
 #[derive(Debug, Eq, PartialEq)]
 pub struct Arguments {

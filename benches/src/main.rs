@@ -10,6 +10,7 @@ mod facts;
 mod measure;
 mod programs;
 mod report;
+mod samples;
 
 use std::process::ExitCode;
 

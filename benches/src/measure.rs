@@ -54,16 +54,41 @@ pub fn in_milliseconds(time: Duration) -> f64 {
 /// One side of a comparison: does its work once.
 pub type Side<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
 
+/// A side whose work needs something done before it that is not its work.
+pub struct Prepared<'a> {
+    pub before: Side<'a>,
+    pub work: Side<'a>,
+}
+
 /// Runs all sides in turns, beginning with another one each round, after a few rounds that do not count.
 pub fn in_turns(sides: &mut [Side<'_>], rounds: usize) -> Result<Vec<Option<Summary>>> {
     const WARM_UP: usize = 3;
-    let count = sides.len();
+    turns(sides.len(), rounds, WARM_UP, |index| {
+        milliseconds(&mut sides[index])
+    })
+}
+
+/// The same for long work: one round that does not count is enough.
+pub fn prepared_in_turns(sides: &mut [Prepared<'_>], rounds: usize) -> Result<Vec<Option<Summary>>> {
+    turns(sides.len(), rounds, 1, |index| {
+        let side = &mut sides[index];
+        (side.before)()?;
+        milliseconds(&mut side.work)
+    })
+}
+
+fn turns(
+    count: usize,
+    rounds: usize,
+    warm_up: usize,
+    mut timed: impl FnMut(usize) -> Result<f64>,
+) -> Result<Vec<Option<Summary>>> {
     let mut samples = vec![Vec::with_capacity(rounds); count];
-    for round in 0..rounds + WARM_UP {
+    for round in 0..rounds + warm_up {
         for offset in 0..count {
             let index = (round + offset) % count;
-            let time = milliseconds(&mut sides[index])?;
-            if round >= WARM_UP {
+            let time = timed(index)?;
+            if round >= warm_up {
                 samples[index].push(time);
             }
         }

@@ -76,6 +76,36 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Where the state of the installation lies.
+    pub fn state(&self) -> PathBuf {
+        self.home.path().join("state")
+    }
+
+    /// Lets it speak plain HTTP with this registry.
+    pub fn trust(&self, host: &str) -> Result<()> {
+        let folder = self.state().join("config");
+        fs::create_dir_all(&folder)?;
+        let settings = format!("[registries.\"{host}\"]\ninsecure = true\n");
+        fs::write(folder.join("config.toml"), settings).context("cannot write the settings")
+    }
+
+    /// Empties the store of images.
+    pub fn forget_images(&self) -> Result<()> {
+        let folder = self.state().join("data/images");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        fs::create_dir_all(self.state()).context("cannot make the state folder")
+    }
+}
+
+/// Writes everything of this file system to the disk: work is done when its files would survive.
+pub fn to_disk(folder: &Path) -> Result<()> {
+    let folder = fs::File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    rustix::fs::syncfs(folder).context("cannot write the file system to the disk")
+}
+
 impl Drop for Subject {
     fn drop(&mut self) {
         let _ = self.command(&["remove", "-f", KEPT]).status();
@@ -139,20 +169,7 @@ impl Profile {
 /// bubblewrap with the same namespaces, root and capabilities. It has neither our seccomp filter nor landlock,
 /// and no agent that serves further commands: what is compared is what it can do of ours.
 pub fn bubblewrap(profile: Profile, command: &[&str]) -> Option<Command> {
-    let program = in_path("bwrap")?;
-    let mut bubblewrap = Command::new(program);
-    bubblewrap.args([
-        "--unshare-all",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        "--clearenv",
-    ]);
-    bubblewrap.args(["--setenv", "PATH", "/usr/bin:/bin", "--hostname", "sandbox"]);
-    if matches!(profile, Profile::Moderate) {
-        bubblewrap.arg("--share-net");
-    }
+    let mut bubblewrap = isolated(profile)?;
     bubblewrap.args(["--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]);
     for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
         let path = Path::new("/").join(name);
@@ -176,6 +193,36 @@ pub fn bubblewrap(profile: Profile, command: &[&str]) -> Option<Command> {
         bubblewrap.args(["--remount-ro", "/"]);
     }
     bubblewrap.args(["--chdir", "/home/sandbox", "--"]).args(command);
+    Some(bubblewrap)
+}
+
+/// The same, with all files of another root.
+pub fn bubblewrap_on(root: &Path, profile: Profile, command: &[&str]) -> Option<Command> {
+    let mut bubblewrap = isolated(profile)?;
+    let bind = match profile {
+        Profile::Moderate => "--bind",
+        Profile::Restrictive => "--ro-bind",
+    };
+    bubblewrap.arg(bind).arg(root).arg("/");
+    bubblewrap.args(["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--"]);
+    bubblewrap.args(command);
+    Some(bubblewrap)
+}
+
+fn isolated(profile: Profile) -> Option<Command> {
+    let mut bubblewrap = Command::new(in_path("bwrap")?);
+    bubblewrap.args([
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+    ]);
+    bubblewrap.args(["--setenv", "PATH", "/usr/bin:/bin", "--hostname", "sandbox"]);
+    if matches!(profile, Profile::Moderate) {
+        bubblewrap.arg("--share-net");
+    }
     Some(bubblewrap)
 }
 

@@ -1,3 +1,8 @@
 //! What the end-to-end and security tests share.
 
 pub mod cli;
+pub mod images;
+pub mod registry;
+mod tools;
+
+pub use tools::{have, skipped};

@@ -1,8 +1,10 @@
 //! The list of what is measured.
 
 mod exec;
+mod image;
 mod memory;
 mod parallel;
+mod pull;
 mod run;
 mod size;
 
@@ -46,6 +48,21 @@ pub const ALL: &[Benchmark] = &[
         name: "memory",
         summary: "an idle kept sandbox",
         run: memory::idle_sandbox,
+    },
+    Benchmark {
+        name: "pull",
+        summary: "a large image from a registry on loopback",
+        run: pull::pull,
+    },
+    Benchmark {
+        name: "start",
+        summary: "true in an image that is there",
+        run: image::second_start,
+    },
+    Benchmark {
+        name: "import",
+        summary: "a root file system of 1 GiB",
+        run: image::import,
     },
     Benchmark {
         name: "size",

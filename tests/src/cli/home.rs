@@ -24,6 +24,8 @@ pub struct Home {
     program: PathBuf,
     /// Set: every command runs as this user and group.
     user: Option<u32>,
+    /// Whether images may be fetched. Otherwise a test that forgets to say `--image` asks nobody.
+    pulls: bool,
     kept: RefCell<Vec<String>>,
 }
 
@@ -40,6 +42,7 @@ impl Home {
             folder,
             program: binary(),
             user: None,
+            pulls: false,
             kept: RefCell::default(),
         }
     }
@@ -61,6 +64,12 @@ impl Home {
         }
         (home.program, home.user) = (program, Some(USER));
         Some(home)
+    }
+
+    /// Images may be fetched from loopback. The rest of the world is behind a proxy that does not exist.
+    pub fn that_pulls(mut self) -> Self {
+        self.pulls = true;
+        self
     }
 
     /// Where the state of agentkernel lies.
@@ -88,9 +97,7 @@ impl Home {
         let path = self.project().join(name);
         fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
         fs::write(&path, content).expect("a file can be written");
-        if let Some(user) = self.user {
-            std::os::unix::fs::chown(&path, Some(user), Some(user)).expect("root can give files away");
-        }
+        self.give(&path);
         path
     }
 
@@ -99,7 +106,29 @@ impl Home {
         let folder = self.state().join("config");
         fs::create_dir_all(&folder).expect("a folder can be made");
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("own folder");
-        fs::write(folder.join("config.toml"), content).expect("a file can be written");
+        let file = folder.join("config.toml");
+        fs::write(&file, content).expect("a file can be written");
+        for path in [&folder, &file] {
+            self.give(path);
+        }
+    }
+
+    /// Writes a file below the person's home folder.
+    pub fn write_at_home(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.user_home().join(name);
+        let folder = path.parent().expect("a file has a folder");
+        fs::create_dir_all(folder).expect("a folder can be made");
+        fs::write(&path, content).expect("a file can be written");
+        self.give(folder);
+        self.give(&path);
+        path
+    }
+
+    /// Makes the person of this installation the owner.
+    fn give(&self, path: &Path) {
+        if let Some(user) = self.user {
+            std::os::unix::fs::chown(path, Some(user), Some(user)).expect("root can give files away");
+        }
     }
 
     /// `agentkernel ARGS` with a known environment, without stdin, both outputs piped.
@@ -123,6 +152,13 @@ impl Home {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        match self.pulls {
+            // Port 9 is for discarding what is sent, which nobody serves any more.
+            true => command
+                .env("HTTPS_PROXY", "http://127.0.0.1:9")
+                .env("NO_PROXY", "127.0.0.1"),
+            false => command.env("AGENTKERNEL_PULL", "never"),
+        };
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

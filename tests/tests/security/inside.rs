@@ -12,7 +12,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use agentkernel_tests::cli::{Footprint, Home, Outcome, PATIENCE, process_mentions, wait_for, wait_until};
+use agentkernel_tests::{
+    cli::{Footprint, Home, Outcome, PATIENCE, process_mentions, wait_for, wait_until},
+    images::{Compression, Image, Layer, archive},
+};
 use serde_json::Value;
 
 use crate::marks::{Marks, SECRET_VARIABLE, VARIABLE};
@@ -21,19 +24,26 @@ const FEWEST: usize = 80;
 const PROBE: &str = env!("CARGO_BIN_EXE_agentkernel-probe");
 const DATA: &str = "the host's";
 
+/// The root in which the self-check runs.
+#[derive(Clone, Copy)]
+enum Root<'a> {
+    Host,
+    Image(&'a str),
+}
+
 #[test]
 fn permissive_leaks_nothing_that_it_does_not_grant() {
-    nothing_leaks(&Home::new(), "permissive");
+    nothing_leaks(&Home::new(), "permissive", Root::Host);
 }
 
 #[test]
 fn moderate_leaks_nothing_that_it_does_not_grant() {
-    nothing_leaks(&Home::new(), "moderate");
+    nothing_leaks(&Home::new(), "moderate", Root::Host);
 }
 
 #[test]
 fn restrictive_leaks_nothing() {
-    nothing_leaks(&Home::new(), "restrictive");
+    nothing_leaks(&Home::new(), "restrictive", Root::Host);
 }
 
 #[test]
@@ -43,8 +53,36 @@ fn without_root_no_profile_leaks_more() {
             println!("not root: the other tests have run without root already");
             return;
         };
-        nothing_leaks(&home, profile);
+        nothing_leaks(&home, profile, Root::Host);
     }
+}
+
+#[test]
+fn an_image_leaks_nothing_either() {
+    for profile in ["moderate", "restrictive"] {
+        for home in [Some(Home::new()), Home::rootless()].into_iter().flatten() {
+            let Some(name) = import(&home) else {
+                return;
+            };
+            nothing_leaks(&home, profile, Root::Image(name));
+        }
+    }
+}
+
+/// Two users own its files, and its command is neither of the host's nor its root.
+fn import(home: &Home) -> Option<&'static str> {
+    const NAME: &str = "security/probe:1";
+    let programs = Layer::new()
+        .folder("usr/bin/", 0o755)
+        .symlink("usr/bin/env", "/bin/busybox")
+        .file("usr/bin/su", 0o4755, "#!/bin/sh\nsleep 300\n");
+    let image = Image::busybox()?
+        .with_libraries_of(Path::new(PROBE))
+        .layer(programs, Compression::Gzip)
+        .set("User", "app".into());
+    let archive = archive::docker(&[(&image, &[NAME])]);
+    home.call_with_input(["image", "import", "-"], &archive).success();
+    Some(NAME)
 }
 
 /// The opposite: where there are no walls the self-check must say so, or its silence elsewhere means nothing.
@@ -111,7 +149,7 @@ fn the_self_check_sees_that_there_are_no_walls() {
     }
 }
 
-fn nothing_leaks(home: &Home, profile: &str) {
+fn nothing_leaks(home: &Home, profile: &str, root: Root<'_>) {
     let who = if home.is_rootless() {
         "unprivileged"
     } else {
@@ -120,7 +158,7 @@ fn nothing_leaks(home: &Home, profile: &str) {
     let marks = Marks::set(home);
     let folder = probe_folder(home);
     let before = Footprint::of(&home.state());
-    let outcome = check(home, &marks, &folder, profile);
+    let outcome = check(home, &marks, &folder, profile, root);
     let lines = results(&outcome);
     let count = |what: &str| lines.iter().filter(|line| line["outcome"] == what).count();
     let (blocked, leaked, skipped) = (count("blocked"), count("leaked"), count("skipped"));
@@ -135,13 +173,17 @@ fn nothing_leaks(home: &Home, profile: &str) {
     nothing_is_left(home, &before, &folder);
 }
 
-fn check(home: &Home, marks: &Marks, folder: &Path, profile: &str) -> Outcome {
+fn check(home: &Home, marks: &Marks, folder: &Path, profile: &str, root: Root<'_>) -> Outcome {
+    let (image, more): (_, &[&str]) = match root {
+        Root::Host => ("host", &[]),
+        Root::Image(name) => (name, &["--image", "yes"]),
+    };
     let mount = format!("{}:/probe:ro", folder.display());
     let program = "/probe/agentkernel-probe";
     let flags = [
         "run",
         "--image",
-        "host",
+        image,
         "--profile",
         profile,
         "--mount",
@@ -150,6 +192,7 @@ fn check(home: &Home, marks: &Marks, folder: &Path, profile: &str) -> Outcome {
         program,
     ];
     let told = ["--profile", profile, "--read-only-mount", "/probe"];
+    let told = told.iter().chain(more).copied();
     let arguments = flags.into_iter().chain(told).map(str::to_owned);
     let child = home
         .command(arguments.chain(marks.arguments(home)))

@@ -119,8 +119,12 @@ pub fn identity_checks(_: &Facts) -> Vec<Check> {
         }),
         Check::new(CLASS, "setfsuid(0)", |_| fsuid()),
         Check::new(CLASS, "give an own file to root", |_| give_away()),
-        Check::new(CLASS, "one user is mapped", |_| one_id("/proc/self/uid_map")),
-        Check::new(CLASS, "one group is mapped", |_| one_id("/proc/self/gid_map")),
+        Check::new(CLASS, "one user is mapped", |facts| {
+            mapped(facts, "/proc/self/uid_map")
+        }),
+        Check::new(CLASS, "one group is mapped", |facts| {
+            mapped(facts, "/proc/self/gid_map")
+        }),
     ];
     let greedy: [(&str, Attempt); 5] = [
         ("a better priority", || {
@@ -346,15 +350,21 @@ fn give_away() -> Outcome {
     outcome
 }
 
-fn one_id(path: &str) -> Outcome {
+/// One id, which is nobody's special one. An image has as many as own its files, each of its own, and the host's root
+/// is none of them.
+fn mapped(facts: &Facts, path: &str) -> Outcome {
     let map = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<Vec<&str>> = map
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let one =
+    let alone =
         matches!(lines.as_slice(), [line] if matches!(line.as_slice(), [inside, _, "1"] if *inside != "0"));
-    holds(one, map.trim())
+    let each_single = !lines.is_empty()
+        && lines
+            .iter()
+            .all(|line| matches!(line.as_slice(), [_, outside, "1"] if *outside != "0"));
+    holds(alone || (facts.has_image() && each_single), map.trim())
 }
 
 fn raise_hard_limit(kind: libc::__rlimit_resource_t) -> std::io::Result<i64> {

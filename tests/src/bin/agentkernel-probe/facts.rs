@@ -17,8 +17,10 @@ pub struct Facts {
     pub descriptors: Vec<i32>,
 }
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 17] = [
     "profile",
+    // The root is an image's and not the host's: it may have several users.
+    "image",
     // The host's own name, which must not be seen.
     "host-name",
     // A variable of the caller with this name, plain or like a credential's.
@@ -79,6 +81,11 @@ impl Facts {
 
     pub fn all(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the root is an image's.
+    pub fn has_image(&self) -> bool {
+        self.values.contains_key("image")
     }
 
     pub fn shares_network(&self) -> bool {
