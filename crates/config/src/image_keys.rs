@@ -55,7 +55,7 @@ pub(crate) const KEYS: &[Key] = &[
         [
             "`Dockerfile`, or `Containerfile`",
             "The Dockerfile, in the context.",
-            "\"docker/Dockerfile\"",
+            "\"build/Dockerfile\"",
         ],
         |values, value, span| {
             build(values).dockerfile = Some(At {
@@ -73,7 +73,7 @@ pub(crate) const KEYS: &[Key] = &[
         [
             "the file's folder",
             "The folder that the build sees.",
-            "\"docker\"",
+            "\"build\"",
         ],
         |values, value, span| {
             build(values).context = Some(At {
