@@ -58,7 +58,7 @@ pub(super) fn lies() -> Vec<Case> {
     bad_crc[place] ^= 1;
     let framed = zstd::encode_all(&good[..], 1).unwrap();
     let many_owners = (1000..1010).fold(archive(), |archive, id| {
-        archive.entry(Header::file(format!("f{id}"), b"").owner(if is_root() { id } else { id }, 0))
+        archive.entry(Header::file(format!("f{id}"), b"").owner(id, 0))
     });
     let many = (0..1001).fold(archive(), |archive, number| {
         archive.file(format!("f{number}"), b"")
