@@ -133,7 +133,7 @@ impl Engine {
         };
         let reason = match has.registry_images {
             RegistryImages::Own => return Ok(found),
-            RegistryImages::None => "this backend has the host's programs only".to_owned(),
+            RegistryImages::None => format!("{name}: this backend has the host's programs only"),
             RegistryImages::Layers => {
                 let reference = self.reference(name, request, &mut found)?;
                 match self.get(&reference, request, Wish::Detected, intent).await {
@@ -143,9 +143,12 @@ impl Engine {
                     }
                     Err(error) if !has.host_image => return Err(error),
                     Err(_) if request.images.policy == PullPolicy::Never => {
-                        format!("{} is not in the store", detected.image)
+                        format!("{name} is not in the store; get it: agentkernel image pull {name}")
                     }
-                    Err(error) => format!("{}: {}", detected.image, error.message()),
+                    Err(error) => {
+                        let why = error.message();
+                        format!("{name}: {why}; try again: agentkernel image pull {name}")
+                    }
                 }
             }
         };
