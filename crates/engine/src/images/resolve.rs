@@ -76,7 +76,8 @@ impl Engine {
             }
             RegistryImages::Layers => {
                 let reference = self.reference(name, request, &mut found)?;
-                found.take(self.get(&reference, request, Wish::Explicit, intent).await?);
+                let got = self.get(&reference, request, Wish::Explicit, intent).await;
+                found.take(got.map_err(about_the_image)?);
             }
         }
         Ok(found)
@@ -192,6 +193,14 @@ impl Engine {
                 pinned.registry()
             )),
         })
+    }
+}
+
+/// Whatever a registry or an engine said of it.
+fn about_the_image(error: Error) -> Error {
+    match error.field() {
+        None => error.with("field", "image"),
+        Some(_) => error,
     }
 }
 
