@@ -133,7 +133,7 @@ fn users() -> Vec<Case> {
         (
             json!({ "User": "app" }),
             &[],
-            &["sh", "-c", ": 2>/dev/null > /etc/no || echo refused"],
+            &["sh", "-c", "(: > /etc/no) 2>/dev/null || echo refused"],
             "refused\n",
         ),
     ]
