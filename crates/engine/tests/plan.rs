@@ -68,7 +68,7 @@ async fn the_project_is_mounted_writable_at_its_own_path_and_is_the_working_dire
     request.sandbox.grants.mount_cwd = true;
     let (text, _) = outcome(stage.engine.run(request.clone()).await).await;
     assert_eq!(text.trim(), stage.project().display().to_string());
-    request.command = command(&["write", &format!("{}/made", text.trim()), "inside"]);
+    request.command = Some(command(&["write", &format!("{}/made", text.trim()), "inside"]));
     assert!(
         outcome(stage.engine.run(request.clone()).await)
             .await
@@ -80,7 +80,7 @@ async fn the_project_is_mounted_writable_at_its_own_path_and_is_the_working_dire
         "inside"
     );
     request.sandbox.workdir = "/tmp".parse().ok();
-    request.command = command(&["pwd"]);
+    request.command = Some(command(&["pwd"]));
     assert_eq!(outcome(stage.engine.run(request).await).await.0, "/tmp\n");
 }
 

@@ -389,7 +389,7 @@ async fn the_restrictive_profile_has_no_network_and_a_read_only_root() {
     request.sandbox.profile = Profile::Restrictive;
     request.sandbox.grants = Profile::Restrictive.grants();
     assert_eq!(outcome(stage.engine.run(request.clone()).await).await.0, "lo\n");
-    request.command = common::command(&["write", "/etc/made", "x"]);
+    request.command = Some(common::command(&["write", "/etc/made", "x"]));
     assert_eq!(outcome(stage.engine.run(request).await).await.1, Exit::code(1));
 }
 

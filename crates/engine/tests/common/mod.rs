@@ -9,12 +9,12 @@ use std::{path::PathBuf, sync::Arc};
 use agentkernel_backend::Capabilities;
 use agentkernel_conformance::fake::{BROKEN, FAKE, FAKE_VM, Fake, Fault, World, everything, install};
 use agentkernel_control::{
-    Control, Event, EventKind, Output, Process, Result, Run, RunRequest, SandboxRequest,
+    Control, Event, EventKind, ImageAccess, Output, Process, Result, Run, RunRequest, SandboxRequest,
 };
 use agentkernel_engine::{Engine, EngineOptions};
 use agentkernel_store::Paths;
 use agentkernel_types::{
-    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, Profile, Resources, SandboxName, StdinMode,
+    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources, SandboxName, StdinMode,
 };
 
 pub struct Stage {
@@ -113,6 +113,7 @@ impl Stage {
         SandboxRequest {
             name: None,
             image: Some(ImageRef::Host),
+            images: offline_images(),
             runtime: None,
             backend: None,
             isolation: None,
@@ -143,7 +144,8 @@ impl Stage {
     pub fn run(&self, argv: &[&str]) -> RunRequest {
         RunRequest {
             sandbox: self.request(),
-            command: command(argv),
+            command: Some(command(argv)),
+            entrypoint: None,
             terminal: None,
             stdin: StdinMode::Null,
             keep: false,
@@ -182,6 +184,14 @@ pub fn host_only(isolation: Isolation) -> Capabilities {
     Capabilities {
         registry_images: agentkernel_types::RegistryImages::None,
         ..everything(isolation)
+    }
+}
+
+/// No test of the engine asks a registry, or an engine of this machine, unless it says so.
+pub fn offline_images() -> ImageAccess {
+    ImageAccess {
+        policy: PullPolicy::Never,
+        ..ImageAccess::default()
     }
 }
 
