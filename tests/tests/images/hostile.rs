@@ -23,6 +23,8 @@ struct Canaries {
 
 impl Canaries {
     fn set(home: &Home) -> Self {
+        // It makes its folders itself, so that they are its own.
+        home.call(["image", "list"]).success();
         let paths: Vec<PathBuf> = [
             "canary",
             "user/canary",
