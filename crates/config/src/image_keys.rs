@@ -18,7 +18,8 @@ const SIZE: Shape = Shape::Text(
 );
 const RELATIVE: Shape = Shape::Text("^[^/]", "path, relative to the file's folder and beneath it");
 const ABSOLUTE: Shape = Shape::Text("^/", "absolute path");
-const HOST: &str = "^[A-Za-z0-9][A-Za-z0-9.:_/-]{0,254}$";
+const HOST: &str =
+    "^(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?(/[A-Za-z0-9][A-Za-z0-9._-]*)*$";
 /// Layers that are downloaded at once.
 const MAX_PARALLEL: u64 = 16;
 /// More mirrors than this are not tried one after the other.
@@ -238,9 +239,26 @@ pub(crate) fn is_registry(name: &str) -> bool {
     is_host(name) && !name.contains('/')
 }
 
+/// `HOST[:PORT][/PREFIX]`; an address of version 6 is in brackets.
 fn is_host(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-' | '/' | '[' | ']');
-    !text.is_empty() && text.len() <= 255 && !text.starts_with(['-', '/', '.']) && text.chars().all(allowed)
+    let word = |text: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(allowed)
+    };
+    let mut parts = text.split('/');
+    let authority = parts.next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let host_is_one = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => word(host),
+    };
+    text.len() <= 255
+        && host_is_one
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && parts.all(word)
 }
 
 /// A path that cannot lead out of the project.
@@ -271,4 +289,44 @@ fn registry(values: &mut Values) -> &mut RegistryDraft {
         .registries
         .last_mut()
         .expect("an entry is begun before its keys are read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_a_port_and_a_prefix() {
+        for text in [
+            "docker.io",
+            "localhost:5000",
+            "[::1]:5000",
+            "[::1]",
+            "10.0.0.1:443",
+            "mirror.example/hub/x",
+        ] {
+            assert!(is_host(text), "{text}");
+        }
+        for text in [
+            "",
+            "http://mirror",
+            "a:b",
+            "a:0",
+            "a:70000",
+            "a//b",
+            "a/",
+            "/a",
+            "-a",
+            "a b",
+            "[x]",
+            "[::1",
+            "::1",
+            "user@host",
+            "a/../b",
+            "a\n",
+        ] {
+            assert!(!is_host(text), "{text}");
+        }
+        assert!(is_registry("docker.io") && !is_registry("docker.io/library"));
+    }
 }

@@ -249,12 +249,24 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
         ),
         ("[network]\nprots = []", "unknown key `network.prots`"),
         (
-            "[build]\ndockerfile = \"Dockerfile\"",
-            "`[build] dockerfile`: images are not built yet",
+            "[build]\ndockerfile = \"../Dockerfile\"",
+            "`build.dockerfile`: ../Dockerfile must be relative and beneath the file's folder, without '..'",
         ),
         (
-            "[build]\nargs = { A = \"1\" }",
-            "`[build] args`: images are not built yet",
+            "[build]\ncontext = \"/\"",
+            "`build.context`: / must be relative and beneath the file's folder, without '..'",
+        ),
+        (
+            "[build]\ntarget = \"--privileged\"",
+            "`build.target`: invalid stage \"--privileged\"",
+        ),
+        (
+            "[images]\npull = \"always\"",
+            "[images] belongs in the user's own file, not in a project's",
+        ),
+        (
+            "[registries.\"docker.io\"]\nmirrors = [\"evil.example\"]",
+            "[registries] belongs in the user's own file, not in a project's",
         ),
         (
             "[files]\nsource = \"a\"",
@@ -326,6 +338,26 @@ fn what_is_wrong_in_the_users_file_is_named_too() {
         (
             "[defaults]\nbackend = \"No Such\"",
             "`defaults.backend`: invalid backend name \"No Such\": use lower-case letters, digits and '-'",
+        ),
+        (
+            "[images]\npull = \"nevr\"",
+            "`images.pull`: unknown value \"nevr\": did you mean \"never\"? use one of always, missing, never",
+        ),
+        (
+            "[images]\nparallel_layers = 0",
+            "`images.parallel_layers`: 0 is out of range: use 1 to 16",
+        ),
+        (
+            "[registries.\"docker.io\"]\nmirrors = [\"http://mirror\"]",
+            "`registries.mirrors`: invalid mirror \"http://mirror\": write HOST[:PORT][/PREFIX]",
+        ),
+        (
+            "[registries.\"docker.io\"]\nca = \"ca.pem\"",
+            "`registries.ca`: ca.pem is no absolute path",
+        ),
+        (
+            "[build]\ncontext = \"x\"",
+            "[build] belongs in a project's file, not in the user's own",
         ),
         (
             "[defaults]\nisolation = \"strong\"",

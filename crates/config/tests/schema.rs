@@ -8,6 +8,9 @@ use agentkernel_config::{RUNTIMES, json_schema, reference};
 use proptest::prelude::*;
 use support::Place;
 
+/// Tables of the user's own file only.
+const USER_TABLES: [&str; 3] = ["defaults", "images", "registries"];
+
 /// Every key of the reference's tables with its example.
 fn examples() -> Vec<(String, String, String)> {
     let page = reference();
@@ -37,14 +40,16 @@ fn examples() -> Vec<(String, String, String)> {
 fn every_key_that_parses_is_in_the_schema_and_its_example_parses() {
     let schema = json_schema();
     let examples = examples();
-    assert_eq!(examples.len(), 20);
+    assert_eq!(examples.len(), 31);
     for (table, key, example) in examples {
-        let name = table.trim_matches(['[', ']']);
+        let header = table.replace("HOST[:PORT]", "localhost:5000");
+        let name = header.trim_matches(['[', ']']);
+        let name = name.split('.').next().expect("a name");
         let of_table = &schema["properties"][name];
-        let properties = if table.starts_with("[[") {
-            &of_table["items"]["properties"]
-        } else {
-            &of_table["properties"]
+        let properties = match name {
+            "files" => &of_table["items"]["properties"],
+            "registries" => &of_table["additionalProperties"]["properties"],
+            _ => &of_table["properties"],
         };
         assert!(properties[&key].is_object(), "{table} {key} is not in the schema");
         let text = match (name, key.as_str()) {
@@ -53,9 +58,9 @@ fn every_key_that_parses_is_in_the_schema_and_its_example_parses() {
             ("files", _) => {
                 format!("{table}\nsource = \"settings/dev.json\"\ndest = \"/x\"\n{key} = {example}\n")
             }
-            _ => format!("{table}\n{key} = {example}\n"),
+            _ => format!("{header}\n{key} = {example}\n"),
         };
-        let place = if name == "defaults" {
+        let place = if USER_TABLES.contains(&name) {
             Place::new().user(&text)
         } else {
             Place::new().project(&text)
@@ -71,25 +76,19 @@ fn what_is_not_in_the_schema_is_refused() {
     let schema = json_schema();
     assert_eq!(schema["additionalProperties"], false);
     for (name, table) in schema["properties"].as_object().expect("tables") {
-        let object = if table["type"] == "array" {
-            &table["items"]
-        } else {
-            table
+        let (object, header) = match name.as_str() {
+            _ if table["type"] == "array" => (&table["items"], format!("[[{name}]]")),
+            "registries" => (&table["additionalProperties"], format!("[{name}.x]")),
+            _ => (table, format!("[{name}]")),
         };
         assert_eq!(object["additionalProperties"], false, "{name}");
         for key in object["properties"].as_object().expect("keys").keys() {
             // A value that no key takes: so the answer is about the value and not about the name.
-            let header = if table["type"] == "array" {
-                format!("[[{name}]]")
-            } else {
-                format!("[{name}]")
-            };
-            let place = Place::new();
             let text = format!("{header}\n{key} = [1]\n");
-            let place = if name == "defaults" {
-                place.user(text)
+            let place = if USER_TABLES.contains(&name.as_str()) {
+                Place::new().user(text)
             } else {
-                place.project(text)
+                Place::new().project(text)
             };
             assert!(
                 place.message().contains("expected"),
@@ -152,8 +151,8 @@ proptest! {
 
     #[test]
     fn arbitrary_values_of_real_keys_never_panic(
-        table in prop_oneof!["sandbox", "agent", "resources", "security", "network", "build", "[files]", "defaults"],
-        key in prop_oneof!["name", "runtime", "vcpus", "pids", "timeout", "profile", "source", "dest", "mode", "\\PC{0,8}"],
+        table in prop_oneof!["sandbox", "agent", "resources", "security", "network", "build", "[files]", "defaults", "images", "registries.x", "registries"],
+        key in prop_oneof!["name", "runtime", "vcpus", "pids", "timeout", "profile", "source", "dest", "mode", "mirrors", "pull", "args", "\\PC{0,8}"],
         value in prop_oneof!["\"\\PC{0,20}\"", "-?[0-9.e_]{1,30}", "\\PC{0,20}", "\\[\\{\\}\\]"],
     ) {
         let text = format!("[{table}]\n{key} = {value}\n");

@@ -3,7 +3,9 @@
 mod support;
 
 use agentkernel_config::{Origin, Overrides, rows};
-use agentkernel_types::{ByteSize, ErrorKind, ImageRef, Isolation, NetworkMode, Profile, Resources};
+use agentkernel_types::{
+    ByteSize, ErrorKind, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources,
+};
 use support::Place;
 
 fn grant(place: &Place, key: &str) -> (String, Origin) {
@@ -340,14 +342,72 @@ fn a_wrong_variable_is_an_error_and_an_empty_one_is_unset() {
 }
 
 #[test]
-fn an_image_flag_makes_a_build_table_idle() {
-    let place = Place::new().project("[build]\ndockerfile = \"Dockerfile\"\n");
-    assert_eq!(place.error().kind(), ErrorKind::Unsupported);
+fn a_build_is_told_with_absolute_paths_and_only_from_the_project() {
+    let text = "[build]\ndockerfile = \"ops/Dockerfile\"\ncontext = \"app\"\nargs = { A = \"1\" }\n";
+    let place = Place::new().project(text);
+    let build = place.settings().images.build.expect("the project builds");
+    assert_eq!(build.context, place.path("project/app"));
+    assert_eq!(
+        build.dockerfile.as_deref(),
+        Some(std::path::Path::new("ops/Dockerfile"))
+    );
+    assert_eq!(build.args["A"], "1");
+    assert_eq!(Place::new().settings().images.build, None);
+}
+
+#[test]
+fn for_pulls_the_flag_decides_over_the_environment_and_that_over_the_users_file() {
+    let pull = |place: &Place| {
+        let pull = place.settings().images.pull.expect("somebody said it");
+        (pull.value, pull.origin)
+    };
+    let place = Place::new().user("[images]\npull = \"always\"\n");
+    assert!(matches!(
+        pull(&place),
+        (PullPolicy::Always, Origin::UserFile { line: 2, .. })
+    ));
+    let place = place.variable("AGENTKERNEL_PULL", "never");
+    assert!(matches!(
+        pull(&place),
+        (PullPolicy::Never, Origin::Environment("AGENTKERNEL_PULL"))
+    ));
     let place = place.flags(Overrides {
-        image: Some(ImageRef::Host),
+        pull: Some(PullPolicy::Missing),
         ..Overrides::default()
     });
-    assert_eq!(place.settings().image.expect("the flag's").value, ImageRef::Host);
+    assert_eq!(pull(&place), (PullPolicy::Missing, Origin::Flag("--pull")));
+    assert!(Place::new().settings().images.pull.is_none());
+}
+
+#[test]
+fn each_registry_has_a_table_of_its_own() {
+    let text = "[registries.\"LOCALHOST:5000\"]\ninsecure = true\n\
+                [registries.\"docker.io\"]\nmirrors = [\"m.example\", \"n.example:5000/x\"]\nca = \"/ca.pem\"\n\
+                [images]\nmax_size = \"20g\"\n";
+    let place = Place::new().user(text);
+    let images = place.settings().images;
+    let hosts: Vec<&str> = images.registries.keys().map(String::as_str).collect();
+    assert_eq!(hosts, ["docker.io", "localhost:5000"]);
+    assert!(images.registries["localhost:5000"].value.insecure);
+    let hub = &images.registries["docker.io"].value;
+    assert!(!hub.insecure && hub.ca.as_deref() == Some(std::path::Path::new("/ca.pem")));
+    assert_eq!(hub.mirrors, ["m.example", "n.example:5000/x"]);
+    assert_eq!(images.max_bytes.expect("set").value.bytes(), 20 << 30);
+    // `config show --origin` has a row for each.
+    let shown: Vec<String> = rows(&place.settings())
+        .into_iter()
+        .map(|row| row.0.to_string())
+        .collect();
+    for row in [
+        "images.max_size",
+        "registries.docker.io",
+        "registries.localhost:5000",
+    ] {
+        assert!(
+            shown.iter().any(|shown| shown.replace('"', "").starts_with(row)),
+            "{row} is not among {shown:?}"
+        );
+    }
 }
 
 #[test]
