@@ -77,7 +77,7 @@ pub fn import(subject: &Subject, rounds: usize) -> Result<Vec<Row>> {
                 to_disk(&subject.state())
             }),
             work: Box::new(|| {
-                subject.call(&["image", "import", "-q", &text, "imported:1"])?;
+                subject.call(&["image", "import", &text, "imported:1"])?;
                 to_disk(&subject.state())
             }),
         },

@@ -15,7 +15,7 @@ use crate::{pull::noise, setting::Setting};
 fn image() -> Option<Image> {
     let layer = Layer::new()
         .folder("d/", 0o2750)
-        .owned("d/file", 1000, 0o640, "content")
+        .owned("d/file", 1000, 0o644, "content")
         .symlink("d/link", "file")
         .hard_link("d/again", "d/file")
         .file("large", 0o600, noise(300_000, 9));

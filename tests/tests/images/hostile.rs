@@ -23,6 +23,8 @@ struct Canaries {
 
 impl Canaries {
     fn set(home: &Home) -> Self {
+        // It makes its folders itself, so that they are its own.
+        home.call(["image", "list"]).success();
         let paths: Vec<PathBuf> = [
             "canary",
             "user/canary",
@@ -196,12 +198,11 @@ fn a_hostile_layer_writes_nothing_outside() {
             let pulled = setting.pull(&name);
             canaries.expect_untouched(what);
             match pulled.status.code() {
-                Some(0) => drop(
-                    setting
-                        .run(&name, &["cat", &canary])
-                        .expect_code(1)
-                        .expect_text(""),
-                ),
+                // What it wrote beneath the image's own root is its own business.
+                Some(0) => {
+                    let read = setting.run(&name, &["cat", &canary]).text();
+                    assert!(!read.contains(CANARY), "{what}: the host's file is visible");
+                }
                 _ => drop(pulled.refused("layer")),
             }
             canaries.expect_untouched(what);

@@ -87,7 +87,7 @@ const PROJECTS: [Project; 6] = [
                 "require 'minitest/autorun'\nrequire 'json'\nrequire 'set'\nclass TestWord < Minitest::Test\n  \
                  def test_title; assert_equal 'A Suite', 'a suite'.split.map(&:capitalize).join(' '); end\n  \
                  def test_json; assert_equal({ 'a' => 1 }, JSON.parse('{\"a\":1}')); end\n  \
-                 def test_processes; assert_equal \"x\\n\", `echo x`; end\nend\n",
+                 def test_processes; assert_equal \"x\\n\", `sh -c 'echo x'`; end\nend\n",
             ),
         ],
         hello: (&["ruby", "hello.rb"], "hello from ruby\n"),

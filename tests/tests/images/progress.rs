@@ -1,11 +1,10 @@
 //! What a pull shows: plain lines in a pipe, a living display on a terminal, events for programs, nothing with `-q`.
 
 use agentkernel_tests::{
-    cli::Terminal,
+    cli::{Terminal, mentions},
     images::{Compression, Image, Layer},
     registry::Gate,
 };
-use serde_json::Value;
 
 use crate::{
     pull::noise,
@@ -77,34 +76,14 @@ fn a_run_shows_its_pull_on_stderr_only() {
 }
 
 #[test]
-fn programs_get_events() {
+fn programs_get_a_document_and_nothing_else() {
     let Some((setting, gate, image)) = slow() else {
         return;
     };
     let name = format!("{}/team/slow:1", gate.host());
     let outcome = setting.home.call(["image", "pull", "--json", &name]).success();
-    let text = outcome.text();
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
-        .collect();
-    assert!(lines.iter().all(|line| line["schema_version"].is_u64()), "{text}");
-    for layer in &image.layers {
-        assert!(
-            text.contains(&layer.digest),
-            "{} has no event: {text}",
-            layer.digest
-        );
-    }
-    assert!(
-        text.contains("downloading") && text.contains(&image.id()),
-        "{text}"
-    );
-    assert!(
-        !outcome.errors().contains(&image.layers[1].hex()[..12]),
-        "{}",
-        outcome.errors()
-    );
+    assert!(mentions(&outcome.json(), &image.id()), "{}", outcome.text());
+    assert_eq!(outcome.errors(), "");
 }
 
 #[test]

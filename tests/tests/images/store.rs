@@ -36,8 +36,8 @@ fn a_list_has_names_sizes_and_times() {
     }
     let table = setting.home.call(["image", "list"]).success().text();
     assert!(table.contains("team/tool"), "{table}");
-    let ids = setting.home.call(["image", "list", "-q"]).success().text();
-    assert!(ids.contains(&image.id()["sha256:".len()..][..12]), "{ids}");
+    let names = setting.home.call(["image", "list", "-q"]).success().text();
+    assert_eq!(names, format!("{name}\n"));
 }
 
 #[test]
@@ -49,16 +49,7 @@ fn an_image_is_shown_with_its_configuration() {
         .set("Entrypoint", json!(["/bin/echo"]))
         .set("Labels", json!({ "org.example.key": "some value" }));
     let name = setting.pulled("team/tool:1", &image);
-    let shown = setting.home.call(["image", "inspect", &name]).success().text();
-    assert!(
-        shown.contains("some value") && shown.contains("/bin/echo") && shown.contains(&image.id()),
-        "{shown}"
-    );
-    let shown = setting
-        .home
-        .call(["image", "inspect", "--json", &name])
-        .success()
-        .json();
+    let shown = setting.home.call(["image", "inspect", &name]).success().json();
     assert!(
         mentions(&shown, &image.id()) && mentions(&shown, "some value"),
         "{shown}"
@@ -203,9 +194,10 @@ fn a_lock_pins_what_a_name_means() {
     let old = image.clone().set("Cmd", json!(["echo", "old"]));
     let digest = setting.registry.push("team/tool:1", &old);
     let name = setting.registry.name("team/tool:1");
-    setting
-        .home
-        .write("agentkernel.toml", format!("[sandbox]\nimage = \"{name}\"\n"));
+    setting.home.write(
+        "agentkernel.toml",
+        format!("[sandbox]\nbase_image = \"{name}\"\n"),
+    );
     setting.home.call(["image", "lock"]).success();
     let project = setting.home.project();
     let pinned = std::fs::read_dir(project)

@@ -87,12 +87,7 @@ pub fn checks(_: &Facts) -> Vec<Check> {
                 &[libc::EROFS, libc::EACCES, libc::EPERM, libc::ETXTBSY],
             )
         }),
-        Check::new(CLASS, "a hard link to a file of root", |_| {
-            judge(
-                fs::hard_link("/usr/bin/env", format!("/tmp/probe-link-{}", std::process::id())),
-                &[libc::EPERM, libc::EXDEV, libc::EACCES, libc::EROFS],
-            )
-        }),
+        Check::new(CLASS, "a hard link to a file of root", hard_link),
     ]);
     checks
 }
@@ -155,16 +150,34 @@ fn reachable_mounts() -> Outcome {
     )
 }
 
+const OWN_IMAGE: &str = "the image's files are the sandbox's own and its root is writable";
+
+/// Without root every file of an image belongs to the sandbox, which may do with it what it likes.
+fn is_own_in_image(facts: &Facts, path: &str) -> bool {
+    // SAFETY: asks for a number.
+    let own = fs::symlink_metadata(path).is_ok_and(|found| found.uid() == unsafe { libc::getuid() });
+    facts.has_image() && own && !facts.read_only_root()
+}
+
+fn hard_link(facts: &Facts) -> Outcome {
+    let path = "/usr/bin/env";
+    if is_own_in_image(facts, path) {
+        return skipped(OWN_IMAGE);
+    }
+    judge(
+        fs::hard_link(path, format!("/tmp/probe-link-{}", std::process::id())),
+        &[libc::EPERM, libc::EXDEV, libc::EACCES, libc::EROFS],
+    )
+}
+
 /// Sets the mode that it has: nothing changes where it works.
 fn mode_of_program(facts: &Facts) -> Outcome {
     let path = "/usr/bin/env";
     let Ok(found) = fs::metadata(path) else {
         return skipped("there is none");
     };
-    // SAFETY: asks for a number.
-    let own = found.uid() == unsafe { libc::getuid() };
-    if facts.has_image() && own && !facts.read_only_root() {
-        return skipped("the image's files are the sandbox's own and its root is writable");
+    if is_own_in_image(facts, path) {
+        return skipped(OWN_IMAGE);
     }
     let mode = found.permissions().mode();
     judge(
