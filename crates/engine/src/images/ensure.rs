@@ -63,7 +63,7 @@ impl Engine {
             return Err(Error::new(ErrorKind::Unavailable, "pull", why).with("remembered", "yes"));
         }
         if access.policy == PullPolicy::Missing
-            && let Some(ensured) = self.from_engine(&reference, access).await
+            && let Some(ensured) = self.take_over(&reference, access).await
         {
             return Ok(ensured);
         }
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// What an engine of this machine holds need not be fetched again. Whatever goes wrong there, a registry is left.
-    async fn from_engine(&self, reference: &Reference, access: &ImageAccess) -> Option<Ensured> {
+    async fn take_over(&self, reference: &Reference, access: &ImageAccess) -> Option<Ensured> {
         let asked = reference.clone();
         let found = tokio::task::spawn_blocking(move || engines::holding(&asked))
             .await
