@@ -49,7 +49,9 @@ pub(super) fn reassemble(layer: &OwnedFd, archive: &mut dyn Write) -> Result<(),
             Operation::Range { offset, length } => files.copy(offset, length, &mut buffer, archive)?,
         }
     }
-    if left > 0 || files.count != recipe.head.files {
+    let head = recipe.head;
+    recipe.finish().map_err(unread)?;
+    if left > 0 || files.count != head.files {
         return Err(unread(damaged("it makes less than the archive had")));
     }
     archive.flush().map_err(unwritten)

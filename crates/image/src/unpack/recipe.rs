@@ -195,6 +195,14 @@ impl<R: Read> Reader<R> {
         })
     }
 
+    /// After the end nothing follows. Only here the checksum of the whole is compared.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        match self.decoder.read(&mut [0])? {
+            0 => Ok(()),
+            _ => Err(damaged("something follows its end")),
+        }
+    }
+
     fn bytes(&mut self, limit: usize) -> io::Result<Vec<u8>> {
         let length = self.number()?;
         let length = usize::try_from(length).ok().filter(|&length| length <= limit);

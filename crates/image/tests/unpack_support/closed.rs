@@ -1,4 +1,10 @@
 //! A place where an escape can do no harm and does not go unseen.
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "support of tests: each file uses its part"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +14,6 @@ use std::{
 };
 
 use rustix::{
-    fs::CWD,
     mount::{MountFlags, MountPropagationFlags, mount_bind, mount_change, mount_remount},
     thread::UnshareFlags,
 };
@@ -45,7 +50,6 @@ fn close(place: &Path) {
             let _ = mount_remount(&point, MountFlags::BIND | MountFlags::RDONLY, "");
         }
     }
-    let _ = CWD;
     fs::write("/escape-test", b"").unwrap_err();
     fs::write(place.join("open"), b"").unwrap();
     fs::remove_file(place.join("open")).unwrap();
@@ -129,4 +133,27 @@ pub fn listing(tree: &Path) -> Vec<String> {
     }
     lines.sort();
     lines
+}
+
+/// Layers, the lowest first, as overlayfs shows them at `place`: in a mount namespace that ends with the test.
+pub fn overlay(layers: &[std::path::PathBuf], place: &Path, test: impl FnOnce() + Send) {
+    let lower: Vec<String> = layers
+        .iter()
+        .rev()
+        .map(|layer| layer.display().to_string())
+        .collect();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: this thread was just started and has no files of its own that others rely on.
+            unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }.unwrap();
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+            let options = format!("lowerdir={},userxattr", lower.join(":"));
+            let options = std::ffi::CString::new(options).unwrap();
+            rustix::mount::mount("overlay", place, "overlay", MountFlags::RDONLY, Some(&*options)).unwrap();
+            test();
+        });
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
 }
