@@ -56,7 +56,7 @@ pub(crate) const KEYS: &[Key] = &[
         [
             "`Dockerfile`, or `Containerfile`",
             "The Dockerfile, in the context.",
-            "\"docker/Dockerfile\"",
+            "\"build/Dockerfile\"",
         ],
         |values, value, span| {
             build(values).dockerfile = Some(At {
@@ -74,7 +74,7 @@ pub(crate) const KEYS: &[Key] = &[
         [
             "the file's folder",
             "The folder that the build sees.",
-            "\"docker\"",
+            "\"build\"",
         ],
         |values, value, span| {
             build(values).context = Some(At {

@@ -357,7 +357,7 @@ fn what_is_wrong_in_the_users_file_is_named_too() {
         ),
         (
             "[build]\ncontext = \"x\"",
-            "[build] belongs in a project's file, not in the user's own",
+            "[build] belongs in a project's file, not in the user's",
         ),
         (
             "[defaults]\nisolation = \"strong\"",

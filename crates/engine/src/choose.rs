@@ -48,6 +48,10 @@ impl Engine {
                     chosen.plan.choices.push(backend_choice(descriptor, why));
                     return Ok(chosen);
                 }
+                // An image that cannot be had can be had on no backend.
+                Err(error) if error.field() == Some("image") && error.kind() != ErrorKind::Unsupported => {
+                    return Err(error);
+                }
                 Err(error) => refusals.push((descriptor, error)),
             }
         }

@@ -21,7 +21,10 @@ const NAMES: [&str; 12] = [
 const COMMON_NAMES: [&str; 4] = ["native", "apple", "modal", "e2b"];
 
 /// Where the same word means something else.
-const OTHER_MEANINGS: [&str; 1] = [
+const OTHER_MEANINGS: [&str; 3] = [
+    // A format of archives is called after the program that writes it.
+    "crates/control/src/image.rs",
+    "crates/engine/src/images/operations.rs",
     // Credential stores are called after the tools that own them.
     "crates/policy/src/credentials.rs",
 ];

@@ -105,15 +105,7 @@ impl Images for Engine {
                 let asked = name.clone();
                 blocking(move || Ok(engines::holding(&asked)))
                     .await?
-                    .ok_or_else(|| {
-                        let shown = name.familiar();
-                        Error::new(
-                            ErrorKind::NotFound,
-                            "load",
-                            format!("neither docker nor podman is here and has the image {shown}"),
-                        )
-                        .hint(format!("agentkernel image pull {shown}"))
-                    })?
+                    .ok_or_else(|| engines::nobody_holds(&name))?
             }
         };
         request.progress.tell(ImageEvent::Asking {

@@ -76,7 +76,8 @@ impl Engine {
             }
             RegistryImages::Layers => {
                 let reference = self.reference(name, request, &mut found)?;
-                found.take(self.get(&reference, request, Wish::Explicit, intent).await?);
+                let got = self.get(&reference, request, Wish::Explicit, intent).await;
+                found.take(got.map_err(about_the_image)?);
             }
         }
         Ok(found)
@@ -133,7 +134,7 @@ impl Engine {
         };
         let reason = match has.registry_images {
             RegistryImages::Own => return Ok(found),
-            RegistryImages::None => "this backend has the host's programs only".to_owned(),
+            RegistryImages::None => format!("{name}: this backend has the host's programs only"),
             RegistryImages::Layers => {
                 let reference = self.reference(name, request, &mut found)?;
                 match self.get(&reference, request, Wish::Detected, intent).await {
@@ -143,9 +144,12 @@ impl Engine {
                     }
                     Err(error) if !has.host_image => return Err(error),
                     Err(_) if request.images.policy == PullPolicy::Never => {
-                        format!("{} is not in the store", detected.image)
+                        format!("{name} is not in the store; get it: agentkernel image pull {name}")
                     }
-                    Err(error) => format!("{}: {}", detected.image, error.message()),
+                    Err(error) => {
+                        let why = error.message();
+                        format!("{name}: {why}; try again: agentkernel image pull {name}")
+                    }
                 }
             }
         };
@@ -189,6 +193,14 @@ impl Engine {
                 pinned.registry()
             )),
         })
+    }
+}
+
+/// Whatever a registry or an engine said of it.
+fn about_the_image(error: Error) -> Error {
+    match error.field() {
+        None => error.with("field", "image"),
+        Some(_) => error,
     }
 }
 

@@ -14,7 +14,8 @@ use agentkernel_control::{
 use agentkernel_engine::{Engine, EngineOptions};
 use agentkernel_store::Paths;
 use agentkernel_types::{
-    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources, SandboxName, StdinMode,
+    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources, SandboxName,
+    StdinMode,
 };
 
 pub struct Stage {

@@ -95,6 +95,13 @@ pub fn holding(name: &Reference) -> Option<Engine> {
     Engine::ALL.into_iter().find(|engine| engine.holds(name))
 }
 
+/// For `ok_or_else` after [`holding`].
+pub fn nobody_holds(name: &Reference) -> Error {
+    let shown = name.familiar();
+    let message = format!("neither docker nor podman is here and has the image {shown}");
+    Error::new(ErrorKind::NotFound, "load", message).hint(format!("agentkernel image pull {shown}"))
+}
+
 /// The output of `save`. Only when [`Saved::finish`] says so it was whole.
 pub struct Saved {
     running: Running,

@@ -115,8 +115,15 @@ impl Failure {
         self.map(|error| error.hint(hint))
     }
 
+    /// Of a chain of causes only the first one counts: the layers of a client between it and us say nothing to people.
     pub(crate) fn because(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.map(|error| error.because(source))
+        let source = source.into();
+        let mut root: &dyn std::error::Error = &*source;
+        while let Some(deeper) = root.source() {
+            root = deeper;
+        }
+        let said = printable(&root.to_string());
+        self.map(|error| error.because(said))
     }
 
     fn map(mut self, change: impl FnOnce(Error) -> Error) -> Self {
