@@ -10,7 +10,7 @@ use crate::{
     Engine,
     facts::{self, Facts},
     identity,
-    images::Intent,
+    images::{Intent, refuse_nothing_to_run},
     plan::{Plan, plan},
 };
 
@@ -102,6 +102,7 @@ impl Engine {
     }
 
     pub(crate) async fn explain_run(&self, request: &RunRequest) -> Result<Explanation> {
+        refuse_nothing_to_run(request)?;
         let lifetime = if request.keep {
             Lifetime::Kept
         } else {

@@ -7,7 +7,15 @@ use agentkernel_control::{Event, EventKind, Notice, Run, RunRequest};
 use agentkernel_types::{Command, ErrorKind, ExecSpec, Exit, Lifetime};
 use tokio::sync::mpsc;
 
-use crate::{Engine, choose::Chosen, guard::Doomed, identity, images::Intent, inject, timeout::TIMED_OUT};
+use crate::{
+    Engine,
+    choose::Chosen,
+    guard::Doomed,
+    identity,
+    images::{Intent, refuse_nothing_to_run},
+    inject,
+    timeout::TIMED_OUT,
+};
 
 /// How many events wait for a slow reader at most.
 const EVENTS: usize = 32;
@@ -17,6 +25,7 @@ const GRACE: Duration = Duration::from_secs(5);
 impl Engine {
     pub(crate) async fn run_command(&self, mut request: RunRequest) -> Result<Run> {
         let begin = Instant::now();
+        refuse_nothing_to_run(&request)?;
         let lifetime = if request.keep {
             Lifetime::Kept
         } else {

@@ -178,6 +178,27 @@ async fn what_the_image_says_is_explained_with_its_reasons() {
 }
 
 #[tokio::test]
+async fn nothing_is_fetched_where_there_is_nothing_to_run() {
+    let stage = stage();
+    let mut request = stage.run(&["true"]);
+    request.command = None;
+    for image in [None, Some(ImageRef::Host)] {
+        request.sandbox.image = image;
+        let error = refusal(&stage, &request).await;
+        assert_eq!(error.field(), Some("command"), "{error}");
+        let error = stage
+            .engine
+            .explain(&request)
+            .await
+            .expect_err("nothing to explain");
+        assert_eq!(error.field(), Some("command"), "{error}");
+    }
+    request.entrypoint = Some(words(&["true"]));
+    let (_, exit) = common::outcome(stage.engine.run(request).await).await;
+    assert!(exit.is_success());
+}
+
+#[tokio::test]
 async fn never_refuses_with_the_command_that_pulls() {
     let stage = stage();
     let error = refusal(&stage, &of_image(&stage, "absent:1", Some(&["true"]))).await;

@@ -125,7 +125,7 @@ impl Home {
     }
 
     /// Makes the person of this installation the owner.
-    fn give(&self, path: &Path) {
+    pub fn give(&self, path: &Path) {
         if let Some(user) = self.user {
             std::os::unix::fs::chown(path, Some(user), Some(user)).expect("root can give files away");
         }

@@ -48,6 +48,10 @@ mod tests {
     fn a_verb_alone_is_parsed_as_it_is_among_all() {
         for line in [
             "run true",
+            "run",
+            "run --image x:1",
+            "run --image x:1 --pull always --entrypoint sh -- -c x",
+            "run --build -k make",
             "run -q -- sh -c x",
             "run -m 64m --pids 5 -e A=B -e C -v /a:/b:ro --read-only=false ls -la -- --json",
             "run --json --timeout 3s -k --name box -t true",
@@ -66,8 +70,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_by_the_whole_definition() {
         for line in [
-            "run",
             "run --help",
+            "run --pull sometimes true",
+            "run --build --image x true",
             "run --nonsense x",
             "exec",
             "exec --help",

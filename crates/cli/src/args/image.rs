@@ -95,6 +95,7 @@ pub struct ImageExportArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Example: agentkernel image load --from podman localhost/app:1")]
 pub struct ImageLoadArgs {
     #[arg(value_name = "IMAGE")]
     pub image: String,
@@ -108,7 +109,8 @@ pub struct ImageLoadArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "The same Dockerfile, context and arguments are not built twice. Without flags the [build] table \
-                        of agentkernel.toml says what to build."
+                        of agentkernel.toml says what to build.\n\
+                        Example: agentkernel image build -t app:1 --build-arg VERSION=1 ."
 )]
 pub struct ImageBuildArgs {
     /// The folder that the build sees [default: the one of agentkernel.toml's [build], or .]
@@ -129,7 +131,7 @@ pub struct ImageBuildArgs {
     /// What builds [default: the first that is here]
     #[arg(long, value_parser = ["docker", "podman", "buildah"])]
     pub builder: Option<String>,
-    /// Build even if the same image has been built before
+    /// Build even if the same image has been built before, and without the builder's own cache
     #[arg(long)]
     pub no_cache: bool,
     /// The project's configuration file [default: the nearest agentkernel.toml]
@@ -171,7 +173,8 @@ pub struct ImageRemoveArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Images of sandboxes, running or kept, always stay.")]
+#[command(after_help = "Images of sandboxes, running or kept, always stay.\n\
+                        Example: agentkernel image prune --keep 20g")]
 pub struct ImagePruneArgs {
     /// Also images that have a name
     #[arg(short, long, conflicts_with = "keep")]
@@ -188,7 +191,8 @@ pub struct ImagePruneArgs {
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Runs in the project then use these digests, whatever the names come to stand for. Commit the file."
+    after_help = "Runs in the project then use these digests, whatever the names come to stand for. Commit the file.\n\
+                        Example: agentkernel image lock --update python:3.12-alpine"
 )]
 pub struct ImageLockArgs {
     /// [default: the project's image, and those that are locked already]

@@ -237,7 +237,6 @@ fn what_there_is_not_is_refused() {
         "run --secret S x",
         "run -S S x",
         "run --devcontainer f x",
-        "run --build x",
         "run --branch b x",
         "run --receipt r x",
         "exec box --sudo x",
@@ -269,6 +268,12 @@ fn what_there_is_not_is_refused() {
 fn impossible_values_and_combinations_are_refused() {
     for line in [
         "run -p lax x",
+        "run --pull sometimes x",
+        "create --pull sometimes box",
+        "image import a -e =b",
+        "image load --from buildah a",
+        "image export --format zip a",
+        "image prune --keep lots",
         "run --isolation none x",
         "run --network bridge x",
         "run -m 0 x",
@@ -298,6 +303,9 @@ fn impossible_values_and_combinations_are_refused() {
     }
     for line in [
         "run --network host --no-network x",
+        "run --build --image i x",
+        "image list -q --json",
+        "image prune --all --keep 1g",
         "run -t -T x",
         "exec -d -i box x",
         "exec -d -t box x",
@@ -306,7 +314,7 @@ fn impossible_values_and_combinations_are_refused() {
     ] {
         assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
     }
-    for line in ["run", "run -k", "run --", "exec box", "remove", "cp a"] {
+    for line in ["exec box", "remove", "cp a", "image pull", "image import"] {
         assert_eq!(refused(line), ErrorKind::MissingRequiredArgument, "{line}");
     }
 }

@@ -19,12 +19,14 @@ pub async fn run(args: RunArgs, connect: Connect) -> Outcome {
     let control = connect()?;
     let progress = render::Progress::new(args.quiet || args.json);
     request.sandbox.images.progress = progress.listener();
-    if args.build {
-        request.sandbox.image = Some(image::built(&*control, build, &progress).await?);
-    } else if request.sandbox.image.is_none()
-        && let Some(build) = build
+    if (args.build || request.sandbox.image.is_none())
+        && let Some(build) = image::wanted(build, args.build)?
     {
-        request.sandbox.image = Some(image::built_before(&*control, build).await?);
+        // An explanation makes nothing.
+        request.sandbox.image = Some(match args.build && !args.explain {
+            true => image::built(&*control, build, &progress).await?,
+            false => image::built_before(&*control, build).await?,
+        });
     }
     if args.explain {
         return explain(&*control, &request, args.json).await;

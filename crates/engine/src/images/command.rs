@@ -3,7 +3,7 @@
 use agentkernel_backend::{Error, Result};
 use agentkernel_control::{Choice, RunRequest};
 use agentkernel_image::{Image, ImageConfig};
-use agentkernel_types::{Command, ErrorKind};
+use agentkernel_types::{Command, ErrorKind, ImageRef};
 
 use crate::{Engine, choose::Chosen};
 
@@ -77,6 +77,20 @@ impl Engine {
     }
 }
 
+/// Before anything is fetched: only an image that was asked for says what to run.
+pub(crate) fn refuse_nothing_to_run(request: &RunRequest) -> Result<()> {
+    match (&request.command, &request.entrypoint, &request.sandbox.image) {
+        (None, None, None | Some(ImageRef::Host)) => Err(nothing_to_run("no command was given")),
+        _ => Ok(()),
+    }
+}
+
+fn nothing_to_run(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidSpec, "run", message)
+        .with("field", "command")
+        .hint("name a command: agentkernel run [FLAGS] COMMAND [ARGS]")
+}
+
 fn command(request: &RunRequest, image: Option<&ImageConfig>) -> Result<Command> {
     let explicit = request.sandbox.image.is_some();
     let none = ImageConfig::default();
@@ -85,12 +99,9 @@ fn command(request: &RunRequest, image: Option<&ImageConfig>) -> Result<Command>
     config
         .command(request.entrypoint.as_deref(), arguments)?
         .ok_or_else(|| {
-            let message = match image {
+            nothing_to_run(match image {
                 Some(_) if explicit => "the image says nothing of what to run in it",
                 _ => "no command was given",
-            };
-            Error::new(ErrorKind::InvalidSpec, "run", message)
-                .with("field", "command")
-                .hint("name a command: agentkernel run [FLAGS] COMMAND [ARGS]")
+            })
         })
 }

@@ -11,7 +11,10 @@ use agentkernel_backend::Result;
 use agentkernel_image::Store;
 use agentkernel_types::Digest;
 
-pub(crate) use self::resolve::{Found, Intent};
+pub(crate) use self::{
+    command::refuse_nothing_to_run,
+    resolve::{Found, Intent},
+};
 use crate::{Engine, failure::from_store};
 
 impl Engine {

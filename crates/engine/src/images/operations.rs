@@ -145,6 +145,7 @@ impl Images for Engine {
                 inputs: &inputs,
                 engine: builder,
                 name: name.as_ref(),
+                fresh,
                 heard: Arc::new(move |line| {
                     progress.tell(ImageEvent::Said {
                         text: line.to_owned(),

@@ -1,10 +1,13 @@
 //! Builds an image with an engine of this machine and brings it into the store.
 
-use std::{fs, process::Stdio};
+use std::fs;
 
 use agentkernel_types::ErrorKind;
 
-use super::{Engine, Heard, Inputs, process::Running};
+use super::{
+    Engine, Heard, Inputs,
+    process::{Output, Running},
+};
 use crate::{
     Error, Image, ImageConfig, Reference, Result, Source, Writer, archive, archive::Import,
     failure::io_error, unpack::Limits,
@@ -19,6 +22,8 @@ pub struct Build<'a> {
     pub name: Option<&'a Reference>,
     /// Gets what the engine says while it builds.
     pub heard: Heard,
+    /// Without the engine's own cache, too.
+    pub fresh: bool,
 }
 
 pub fn build(writer: &Writer, build: &Build<'_>) -> Result<(Image, Engine)> {
@@ -48,10 +53,12 @@ pub fn build(writer: &Writer, build: &Build<'_>) -> Result<(Image, Engine)> {
     if let Some(target) = &inputs.target {
         words.extend(["--target".to_owned(), target.clone()]);
     }
+    if build.fresh {
+        words.push("--no-cache".to_owned());
+    }
     words.push(text(&inputs.context)?);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // What it builds is ours to import; what it prints on stdout is its own log.
-    Running::start(engine.name(), &words, Stdio::null(), Some(build.heard.clone()))?.finish()?;
+    Running::start(engine.name(), &words, Output::Log, Some(build.heard.clone()))?.finish()?;
     let id = fs::read_to_string(&id_file).map_err(io_error("read", &id_file))?;
     let id = id.trim();
     let import = Import {
@@ -73,7 +80,7 @@ pub fn build(writer: &Writer, build: &Build<'_>) -> Result<(Image, Engine)> {
         Engine::Buildah => {
             let file = work.folder().join("image");
             let to = format!("docker-archive:{}", text(&file)?);
-            Running::start(engine.name(), &["push", id, &to], Stdio::null(), None)?.finish()?;
+            Running::start(engine.name(), &["push", id, &to], Output::Log, None)?.finish()?;
             let mut archived = fs::File::open(&file).map_err(io_error("open", &file))?;
             archive::import(writer, &mut archived, &import)?
         }

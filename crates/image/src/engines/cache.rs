@@ -52,8 +52,7 @@ pub fn inputs(
     if !dockerfile.is_file() {
         return Err(absent(format!("there is no file {}", dockerfile.display())));
     }
-    let ignored = fs::read_to_string(context.join(".dockerignore"))
-        .map_or_else(|_| Ignored::default(), |text| Ignored::parse(&text));
+    let ignored = ignored(context, &dockerfile);
     let mut hash = Sha256::new();
     context::add(&mut hash, b"agentkernel build 1");
     context::content(&dockerfile, &mut hash)?;
@@ -76,6 +75,17 @@ pub fn inputs(
         args: args.clone(),
         name: format!("localhost/agentkernel-build:{digits}").parse()?,
     })
+}
+
+/// Some engines know other files as well, which then count instead: in doubt nothing is ignored.
+fn ignored(context: &Path, dockerfile: &Path) -> Ignored {
+    let mut own = dockerfile.as_os_str().to_owned();
+    own.push(".dockerignore");
+    if Path::new(&own).exists() || context.join(".containerignore").exists() {
+        return Ignored::default();
+    }
+    fs::read_to_string(context.join(".dockerignore"))
+        .map_or_else(|_| Ignored::default(), |text| Ignored::parse(&text))
 }
 
 fn absent(message: String) -> Error {
@@ -114,6 +124,11 @@ mod tests {
         assert_eq!(first, name(&[], None));
         let mut seen = vec![first, name(&[("A", "1")], None), name(&[], Some("stage"))];
         write("a", "2");
+        seen.push(name(&[], None));
+        // A file that some engines prefer: what they leave out is no longer known.
+        write("Dockerfile.dockerignore", "");
+        seen.push(name(&[], None));
+        write("ignored/b", "3");
         seen.push(name(&[], None));
         fs::set_permissions(folder.path().join("a"), fs::Permissions::from_mode(0o755)).expect("a mode");
         seen.push(name(&[], None));

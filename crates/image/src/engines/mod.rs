@@ -9,13 +9,13 @@ mod context;
 mod ignore;
 mod process;
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 pub use build::{Build, build};
 pub use cache::{Inputs, inputs};
 pub use process::Heard;
 
-use self::process::{Running, quiet};
+use self::process::{Output, Running, quiet};
 use crate::{Error, Reference, Result};
 use agentkernel_types::ErrorKind;
 
@@ -69,7 +69,7 @@ impl Engine {
 
     /// The image as an archive, as it is made.
     pub fn save(self, name: &str) -> Result<Saved> {
-        let running = Running::start(self.name(), &["save", name], Stdio::piped(), None)?;
+        let running = Running::start(self.name(), &["save", name], Output::Data, None)?;
         Ok(Saved { running })
     }
 }

@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// So much of what it says on stderr is kept: the end of it, where the reason stands.
 const SAID: usize = 4 << 10;
 
+/// So long the end of its log is waited for after a command has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Is told what a command says.
 pub type Heard = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -45,6 +48,15 @@ pub(super) fn quiet(program: &str, arguments: &[&str], within: Duration) -> bool
     }
 }
 
+/// What a command's stdout is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Output {
+    /// Read by us.
+    Data,
+    /// More of what it says on stderr: which of its two it uses for that differs from program to program.
+    Log,
+}
+
 /// A command that runs. Dropping it ends it.
 pub(super) struct Running {
     program: String,
@@ -54,32 +66,34 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// `heard` gets each line that the command says on stderr.
+    /// `heard` gets each line that the command says.
     pub(super) fn start(
         program: &str,
         arguments: &[&str],
-        output: Stdio,
+        output: Output,
         heard: Option<Heard>,
     ) -> Result<Self> {
-        let mut command = Command::new(program);
-        command
+        let failed = |error| {
+            Error::new(ErrorKind::Unavailable, "image", format!("cannot run {program}")).because(error)
+        };
+        let (said, saying) = io::pipe().map_err(failed)?;
+        let stdout = match output {
+            Output::Data => Stdio::piped(),
+            Output::Log => saying.try_clone().map_err(failed)?.into(),
+        };
+        // A temporary, so that no end for writing stays with us: the log ends with the command.
+        let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "image", format!("cannot run {program}")).because(error)
-        })?;
-        let output = child.stdout.take();
-        let said = child
-            .stderr
-            .take()
-            .map(|stderr| thread::spawn(move || tail(stderr, heard)));
+            .stdout(stdout)
+            .stderr(saying)
+            .spawn()
+            .map_err(failed)?;
         Ok(Self {
             program: program.to_owned(),
+            output: child.stdout.take(),
             child,
-            output,
-            said,
+            said: Some(thread::spawn(move || tail(said, heard))),
         })
     }
 
@@ -94,14 +108,10 @@ impl Running {
             )
             .because(error)
         })?;
+        let said = self.said.take().and_then(last_words).unwrap_or_default();
         if status.success() {
             return Ok(());
         }
-        let said = self
-            .said
-            .take()
-            .and_then(|said| said.join().ok())
-            .unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         let reason: Vec<&str> = said
             .lines()
@@ -130,6 +140,18 @@ impl Drop for Running {
             let _ = self.child.wait();
         }
     }
+}
+
+/// A process that the command has left behind may hold its log open: that is no reason to wait for it.
+fn last_words(said: JoinHandle<Vec<u8>>) -> Option<Vec<u8>> {
+    let end = Instant::now() + LAST_WORDS;
+    while !said.is_finished() {
+        if Instant::now() > end {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    said.join().ok()
 }
 
 fn tail(from: impl Read, heard: Option<Heard>) -> Vec<u8> {
@@ -164,15 +186,43 @@ mod tests {
         assert!(!quiet("no-such-program-anywhere", &[], Duration::from_secs(5)));
     }
 
+    fn shell(script: &str, output: Output, heard: Option<Heard>) -> Running {
+        Running::start("sh", &["-c", script], output, heard).expect("a shell")
+    }
+
     #[test]
     fn a_failure_is_told_in_the_commands_own_last_words() {
-        let arguments = ["-c", "echo output; echo first >&2; echo the reason >&2; exit 3"];
-        let mut running = Running::start("sh", &arguments, Stdio::piped(), None).expect("a shell");
+        let script = "echo output; echo first >&2; echo the reason >&2; exit 3";
+        let mut running = shell(script, Output::Data, None);
         let mut output = String::new();
         running.read_to_string(&mut output).expect("it can be read");
         assert_eq!(output, "output\n");
         let error = running.finish().expect_err("it failed");
         assert!(error.message().contains("the reason"), "{error}");
         assert!(error.message().contains("exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn what_is_said_on_either_stream_is_heard() {
+        let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let heard = Arc::clone(&lines);
+        let heard: Heard = Arc::new(move |line: &str| heard.lock().expect("no panic").push(line.to_owned()));
+        let script = "echo one; echo two >&2; printf three";
+        shell(script, Output::Log, Some(heard))
+            .finish()
+            .expect("it succeeds");
+        assert_eq!(*lines.lock().expect("no panic"), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn a_process_that_is_left_behind_holds_nobody_up() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        let file = folder.path().join("left");
+        let script = format!("sleep 1000 & echo $! > {}; exit 3", file.display());
+        let error = shell(&script, Output::Log, None).finish().expect_err("it failed");
+        assert!(error.message().contains("exit status: 3"), "{error}");
+        let left = std::fs::read_to_string(file).expect("its number");
+        let killed = Command::new("kill").arg(left.trim()).status().expect("a kill");
+        assert!(killed.success(), "it was waited for");
     }
 }

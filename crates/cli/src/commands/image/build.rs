@@ -60,18 +60,23 @@ fn request(settings: BuildSettings) -> BuildRequest {
     }
 }
 
-/// `run --build`: the project's image, built if need be.
-pub async fn built(
-    control: &dyn Control,
-    settings: Option<BuildSettings>,
-    progress: &Progress,
-) -> Result<ImageRef, Failure> {
-    let Some(settings) = settings else {
+/// What the project builds; nothing is an error only where it was asked for.
+pub fn wanted(settings: Option<BuildSettings>, asked: bool) -> Result<Option<BuildSettings>, Failure> {
+    if asked && settings.is_none() {
         let error = Error::new(ErrorKind::InvalidSpec, "build", "there is no [build] in the project's file").hint(
             "add [build] to agentkernel.toml, or build with `agentkernel image build -t NAME` and name it: --image NAME",
         );
         return Err(error.into());
-    };
+    }
+    Ok(settings)
+}
+
+/// `run --build`: the project's image, built if need be.
+pub async fn built(
+    control: &dyn Control,
+    settings: BuildSettings,
+    progress: &Progress,
+) -> Result<ImageRef, Failure> {
     let mut request = request(settings);
     request.progress = progress.listener();
     let built = control.images().build(request).await?;

@@ -7,7 +7,7 @@ mod lock;
 mod pull;
 mod shelf;
 
-pub use build::{built, built_before};
+pub use build::{built, built_before, wanted};
 
 use super::Connect;
 use crate::{args::ImageCommand, failure::Outcome};
