@@ -1,6 +1,8 @@
 //! Images through the real binary, as far as it goes without a sandbox and a registry. The engines of the machine are
 //! scripts of the test.
 
+#![allow(clippy::unwrap_used, reason = "a test fails with a panic")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

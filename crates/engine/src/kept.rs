@@ -135,7 +135,11 @@ impl Engine {
         match opened.sandbox.state(cx).await? {
             SandboxState::Gone => return Err(gone(claim.name())),
             SandboxState::Running => {}
-            SandboxState::Stopped => opened.sandbox.start(cx).await?,
+            SandboxState::Stopped => opened
+                .sandbox
+                .start(cx)
+                .await
+                .map_err(|error| self.without_its_image(&opened.record.spec, error))?,
         }
         let handle = opened.sandbox.handle().0;
         if handle != claim.record().handle {
