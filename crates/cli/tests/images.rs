@@ -206,6 +206,23 @@ fn an_exported_image_is_the_same_image_when_it_comes_back() {
 }
 
 #[test]
+fn what_is_no_archive_is_refused_with_its_name_and_the_reason() {
+    let place = Place::new();
+    place.write("project/text", "this is no archive");
+    let why = place.refusal(&["image", "import", "text"]);
+    assert!(
+        why.contains("/project/text") && why.contains("caused by: "),
+        "{why}"
+    );
+    let why = place.refusal(&["image", "import", "nothing"]);
+    assert!(
+        why.contains("/project/nothing") || why.contains("cannot read nothing"),
+        "{why}"
+    );
+    assert_eq!(place.stdout(&["image", "list", "-q"]), "");
+}
+
+#[test]
 fn a_failed_export_leaves_what_was_there() {
     let place = Place::new();
     place.write("project/out.tar", "precious");

@@ -57,6 +57,7 @@ impl Images for Engine {
             ImportSource::Stream { label, .. } => label.clone(),
             ImportSource::Folder(path) => path.display().to_string(),
         };
+        let shown = path.clone();
         let import = Import {
             name,
             source: Source::Archive { path },
@@ -71,7 +72,8 @@ impl Images for Engine {
                 ImportSource::Folder(path) => archive::import_layout(&writer, &path, &import),
             }
         });
-        self.infos(&images.await?)
+        let images = images.await.map_err(|error| cannot_import(&shown, error))?;
+        self.infos(&images)
     }
 
     async fn export(&self, name: &str, format: ArchiveFormat, mut to: File) -> Result<()> {
@@ -267,6 +269,19 @@ impl Engine {
     fn infos(&self, images: &[Image]) -> Result<Vec<ImageInfo>> {
         images.iter().map(|image| self.info_of(&image.id)).collect()
     }
+}
+
+/// What is wrong with an archive says nothing of which archive it is.
+fn cannot_import(path: &str, error: Error) -> Error {
+    let what = if path == "-" { "stdin" } else { path };
+    let mut named = Error::new(error.kind(), "import", format!("cannot import {what}"));
+    for (key, value) in error.context() {
+        named = named.with(key, value.clone());
+    }
+    if let Some(hint) = error.hint_text() {
+        named = named.hint(hint);
+    }
+    named.because(error)
 }
 
 fn unknown(name: &str) -> Error {
