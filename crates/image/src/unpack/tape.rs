@@ -165,7 +165,7 @@ impl Tape {
                 at += count as u64;
             }
         }
-        self.literal(padding(content.stored), "its padding")
+        self.padding(content.stored)
     }
 
     /// The bytes of something that does not become a file: into the recipe.
@@ -238,6 +238,23 @@ impl Tape {
         }
         self.recipe.literal(&block).map_err(unwritten)?;
         Ok(Some(block))
+    }
+
+    /// What fills the last block of a content. Some tools leave it out at the very end, with the blocks that mark the
+    /// end; a layer that was cut off by accident has another digest.
+    fn padding(&mut self, size: u64) -> Result<(), Fault> {
+        let mut left = padding(size);
+        while left > 0 {
+            let ready = self.stream.peek()?;
+            if ready.is_empty() {
+                break;
+            }
+            let count = usize::try_from(left).map_or(ready.len(), |left| left.min(ready.len()));
+            self.recipe.literal(&ready[..count]).map_err(unwritten)?;
+            self.stream.advance(count);
+            left -= count as u64;
+        }
+        Ok(())
     }
 
     fn literal(&mut self, mut bytes: u64, what: &str) -> Result<(), Fault> {

@@ -122,7 +122,8 @@ pub(super) fn lies() -> Vec<Case> {
         Case(
             "cut in padding",
             cut(600),
-            Refused(InvalidSpec, "\"a\": the archive ends inside its padding"),
+            // Some tools leave out the end of the last block.
+            Tree(&["a=1"]),
         ),
         Case(
             "cut in the second header",
