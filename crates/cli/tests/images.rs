@@ -1,7 +1,10 @@
 //! Images through the real binary, as far as it goes without a sandbox and a registry. The engines of the machine are
 //! scripts of the test.
 
-#![allow(clippy::unwrap_used, reason = "a test fails with a panic")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot prepare its place has failed"
+)]
 
 use std::{
     fs,

@@ -98,7 +98,12 @@ impl Failure {
     }
 
     /// A failure of the store or of a parser, which has its own words.
-    pub(crate) fn from_error(reason: Reason, error: Error) -> Self {
+    pub(crate) fn from_error(reason: Reason, mut error: Error) -> Self {
+        if reason == Reason::Protocol && error.hint_text().is_none() {
+            error = error.hint(
+                "this may be no registry, or a proxy may answer in its place: check the name and the network",
+            );
+        }
         Self {
             reason,
             again: Again::Never,

@@ -94,7 +94,9 @@ pub(crate) async fn refusal(host: &str, what: &str, response: Response, stall: D
                 .hint(format!("sign in with `docker login {host}` for a higher limit, or set a mirror in [registries.\"{host}\"]"))
         }
         StatusCode::REQUEST_TIMEOUT => broken(host, status, &said).again(again),
-        status if status.is_server_error() => broken(host, status, &said).again(again),
+        status if status.is_server_error() => broken(host, status, &said).again(again).hint(format!(
+            "the registry is in trouble: try again later, or set a mirror in [registries.\"{host}\"]"
+        )),
         StatusCode::BAD_REQUEST => broken(host, status, &said).hint(format!(
             "if it speaks TLS, remove insecure = true from [registries.\"{host}\"]"
         )),
