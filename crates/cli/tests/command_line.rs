@@ -38,6 +38,11 @@ fn stdout(words: &[&str]) -> String {
 fn the_help_is_what_was_agreed() {
     assert_data_eq!(stdout(&["--help"]), file!["snapshots/help.txt"]);
     assert_data_eq!(stdout(&["run", "--help"]), file!["snapshots/run.txt"]);
+    assert_data_eq!(stdout(&["image", "--help"]), file!["snapshots/image.txt"]);
+    assert_data_eq!(
+        stdout(&["image", "build", "--help"]),
+        file!["snapshots/image_build.txt"]
+    );
 }
 
 #[test]

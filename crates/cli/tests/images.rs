@@ -371,6 +371,24 @@ fn the_same_inputs_are_built_once() {
 }
 
 #[test]
+fn a_dockerfile_is_named_from_where_the_user_is() {
+    let place = Place::new();
+    let saved = place.saved("whatever:1");
+    place.engine("podman", &builder(&saved));
+    fs::create_dir(place.path("project/app")).unwrap();
+    place.write("project/other", "FROM scratch\n");
+    let built = place.json(&["image", "build", "-f", "other", "--json", "app"]);
+    assert_eq!(built["built"]["builder"], "podman");
+    let file = place.path("project").canonicalize().unwrap().join("other");
+    let call = format!(" --file {} ", file.display());
+    assert!(
+        place.calls().iter().any(|made| made.contains(&call)),
+        "{:?}",
+        place.calls()
+    );
+}
+
+#[test]
 fn without_an_engine_a_build_is_refused_with_the_remedy() {
     let place = Place::new();
     place.write("project/Dockerfile", "FROM scratch\n");

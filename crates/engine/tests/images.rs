@@ -341,6 +341,28 @@ async fn images_of_kept_sandboxes_stay() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_may_speak_of_any_image() {
+    let stage = stage();
+    let id = add(&stage, "x:1", ImageConfig::default());
+    let mut request = stage.named("box");
+    request.image = Some("x:1".parse().expect("an image"));
+    stage.engine.create(request).await.expect("it is made");
+    fs::write(stage.sandboxes_folder().join("box/record.json"), "{").expect("a damaged record");
+    let images = stage.engine.images();
+    // Looking is allowed, removing is not.
+    assert_eq!(images.list().await.expect("a list").images[0].id, id);
+    assert_eq!(images.inspect("x:1").await.expect("it is there").info.id, id);
+    let error = images.remove("x:1", true).await.expect_err("nobody knows");
+    assert!(error.message().contains("box"), "{error}");
+    let all = PruneRequest {
+        all: true,
+        ..PruneRequest::default()
+    };
+    images.prune(all).await.expect_err("nobody knows");
+    assert_eq!(images.list().await.expect("a list").images.len(), 1);
+}
+
+#[tokio::test]
 async fn what_a_broken_pull_left_is_collected() {
     let stage = stage();
     add(&stage, "x:1", ImageConfig::default());

@@ -102,6 +102,9 @@ pub struct ImageLoadArgs {
     /// The engine [default: the first that has the image]
     #[arg(long, value_parser = ["docker", "podman"])]
     pub from: Option<String>,
+    /// No progress
+    #[arg(short, long)]
+    pub quiet: bool,
     #[arg(long)]
     pub json: bool,
 }
@@ -116,7 +119,7 @@ pub struct ImageBuildArgs {
     /// The folder that the build sees [default: the one of agentkernel.toml's [build], or .]
     #[arg(value_name = "CONTEXT")]
     pub context: Option<PathBuf>,
-    /// The Dockerfile, relative to the context [default: Dockerfile or Containerfile]
+    /// The Dockerfile [default: Dockerfile or Containerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// A name for the image

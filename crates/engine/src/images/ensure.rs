@@ -134,11 +134,18 @@ impl Engine {
             store.writer()?.name(&image.id, name)?;
         }
         if let Some(most) = access.max_bytes {
-            // What has just come is in use from here on.
-            let _lease = store.lease(&image.id)?;
-            store.prune(&self.kept_images()?, false, Some(most), false)?;
+            self.make_room(&image.id, most);
         }
         Ok(image)
+    }
+
+    /// Best effort: the image is here, and what cannot be removed now goes after the next pull.
+    fn make_room(&self, newest: &Digest, most: u64) {
+        let store = self.image_store();
+        // What has just come is in use from here on.
+        if let (Ok(_lease), Ok(kept)) = (store.lease(newest), self.kept_images()) {
+            let _ = store.prune(&kept, false, Some(most), false);
+        }
     }
 }
 

@@ -35,6 +35,15 @@ impl Engine {
         Ok(kept)
     }
 
+    /// The same where nothing depends on it: a record that cannot be read is `doctor`'s affair.
+    pub(crate) fn images_known_to_be_kept(&self) -> Vec<Digest> {
+        let entries = self.store().and_then(|store| store.list().map_err(from_store));
+        let records = entries.unwrap_or_default().into_iter();
+        records
+            .filter_map(|entry| entry.record.ok()?.spec.image_id)
+            .collect()
+    }
+
     /// Why a sandbox cannot start: if its image was taken away, which one that is and how it comes back.
     pub(crate) fn without_its_image(&self, spec: &SandboxSpec, error: Error) -> Error {
         let (Some(id), ErrorKind::NotFound) = (&spec.image_id, error.kind()) else {

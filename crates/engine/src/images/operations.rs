@@ -194,7 +194,7 @@ impl Images for Engine {
     }
 
     async fn list(&self) -> Result<ImageListing> {
-        let kept = self.kept_images()?;
+        let kept = self.images_known_to_be_kept();
         let listing = self.image_store().list()?;
         Ok(ImageListing {
             images: listing
@@ -213,7 +213,7 @@ impl Images for Engine {
     async fn inspect(&self, name: &str) -> Result<ImageDetails> {
         let id = self.find(name)?;
         let inspected = self.image_store().inspect(&id)?.ok_or_else(|| unknown(name))?;
-        Ok(details(inspected, &self.kept_images()?))
+        Ok(details(inspected, &self.images_known_to_be_kept()))
     }
 
     async fn remove(&self, name: &str, force: bool) -> Result<ImagesRemoved> {
@@ -258,7 +258,7 @@ impl Engine {
     }
 
     fn info_of(&self, id: &Digest) -> Result<ImageInfo> {
-        let kept = self.kept_images()?;
+        let kept = self.images_known_to_be_kept();
         let inspected = self
             .image_store()
             .inspect(id)?

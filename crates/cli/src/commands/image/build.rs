@@ -31,7 +31,11 @@ pub async fn build(args: ImageBuildArgs, connect: Connect) -> Outcome {
             progress: Default::default(),
         },
     };
-    request.dockerfile = args.file.or(request.dockerfile);
+    if let Some(file) = args.file {
+        // As with docker: where the user is, not where the context is.
+        let failed = |error| Failure::io("build", format!("cannot use {}", file.display()), error);
+        request.dockerfile = Some(std::path::absolute(&file).map_err(failed)?);
+    }
     request.name = args.tag;
     request.target = args.target.or(request.target);
     request.args.extend(args.args);

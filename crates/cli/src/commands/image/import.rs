@@ -9,7 +9,6 @@ use std::{
 
 use agentkernel_control::{Error, ImportDefaults, ImportRequest, ImportSource, LoadRequest};
 use agentkernel_types::ErrorKind;
-use serde_json::json;
 
 use crate::{
     args::{ImageImportArgs, ImageLoadArgs},
@@ -37,16 +36,15 @@ pub async fn import(args: ImageImportArgs, connect: Connect) -> Outcome {
 }
 
 pub async fn load(args: ImageLoadArgs, connect: Connect) -> Outcome {
+    let progress = render::Progress::new(args.quiet || args.json);
     let request = LoadRequest {
         name: args.image,
         from: args.from,
-        progress: Default::default(),
+        progress: progress.listener(),
     };
     let images = connect()?.images().load(request).await?;
-    match args.json {
-        true => render::json(&json!({ "images": images }))?,
-        false => render::images_came(&images, false)?,
-    }
+    progress.finish();
+    render::images_came(&images, args.json)?;
     Ok(0)
 }
 
@@ -76,6 +74,7 @@ fn source(from: &Path) -> Result<ImportSource, Failure> {
         return Ok(ImportSource::Folder(path));
     }
     let file = File::open(&path).map_err(failed)?;
-    let label = path.display().to_string();
+    // The end of a pipe has no real path.
+    let label = path.canonicalize().unwrap_or(path).display().to_string();
     Ok(ImportSource::Stream { file, label })
 }
