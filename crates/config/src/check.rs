@@ -81,7 +81,13 @@ impl Walk<'_> {
             self.refuse_misplaced(name.span(), &format!("[{}]", table.name), reason);
         } else {
             match table.form {
-                Form::Single => self.keys(table.name, name, value),
+                Form::Single => {
+                    // An empty one says something as well: everything as usual.
+                    if table.name == "build" {
+                        self.values.build.get_or_insert_default();
+                    }
+                    self.keys(table.name, name, value);
+                }
                 Form::List(required) => self.entries(table.name, required, name, value),
                 Form::Named => self.named(table.name, name, value),
             }

@@ -353,6 +353,9 @@ fn a_build_is_told_with_absolute_paths_and_only_from_the_project() {
     );
     assert_eq!(build.args["A"], "1");
     assert_eq!(Place::new().settings().images.build, None);
+    let place = Place::new().project("[build]\n");
+    let build = place.settings().images.build.expect("an empty table is one, too");
+    assert_eq!((build.context, build.dockerfile), (place.path("project"), None));
 }
 
 #[test]

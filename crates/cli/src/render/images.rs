@@ -75,7 +75,8 @@ pub fn images_removed(removed: &ImagesRemoved, dry_run: bool) -> String {
         let _ = writeln!(text, "{verb} the image {}", id.short());
     }
     if removed.bytes > 0 {
-        let _ = writeln!(text, "{} freed", size(removed.bytes));
+        let freed = if dry_run { "would be freed" } else { "freed" };
+        let _ = writeln!(text, "{} {freed}", size(removed.bytes));
     }
     if text.is_empty() {
         text.push_str("nothing to remove\n");
@@ -148,7 +149,7 @@ mod tests {
         };
         assert_eq!(
             images_removed(&removed, true),
-            "would remove the name a:1\nwould remove the image abababababab\n1.0m freed\n"
+            "would remove the name a:1\nwould remove the image abababababab\n1.0m would be freed\n"
         );
         assert_eq!(
             images_removed(&ImagesRemoved::default(), false),

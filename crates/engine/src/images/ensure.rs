@@ -1,9 +1,13 @@
 //! Gets an image into the store: from here, from an engine of this machine, or from its registry.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use agentkernel_backend::{Error, Result};
-use agentkernel_control::{ImageAccess, Notice};
+use agentkernel_control::{ImageAccess, Notice, Progress};
 use agentkernel_image::{Image, Reference, engines, unpack::Limits};
 use agentkernel_pull::{Pull, Puller, Registries, RegistrySettings};
 use agentkernel_types::{Digest, ErrorKind, ImageEvent, PullPolicy};
@@ -128,7 +132,10 @@ impl Engine {
             },
         };
         let progress = access.progress.clone();
-        let tell: agentkernel_pull::Progress = Arc::new(move |event| progress.tell(event));
+        let tell: agentkernel_pull::Progress = match wish {
+            Wish::Explicit => Arc::new(move |event| progress.tell(event)),
+            Wish::Detected => held_back(progress),
+        };
         let image = puller.pull(&store, &what, &tell).await?;
         if name != reference {
             store.writer()?.name(&image.id, name)?;
@@ -147,6 +154,24 @@ impl Engine {
             let _ = store.prune(&kept, false, Some(most), false);
         }
     }
+}
+
+/// That a registry is asked is told once it has answered: if it does not, one line about the fallback is enough.
+fn held_back(progress: Progress) -> agentkernel_pull::Progress {
+    let held = Mutex::new(None);
+    Arc::new(move |event| {
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ImageEvent::Asking { .. } => *held = Some(event),
+            ImageEvent::Retry { .. } => {}
+            event => {
+                if let Some(asking) = held.take() {
+                    progress.tell(asking);
+                }
+                progress.tell(event);
+            }
+        }
+    })
 }
 
 fn absent(reference: &Reference) -> Error {
@@ -180,5 +205,36 @@ pub(super) fn registries(access: &ImageAccess) -> Registries {
             .parallel_layers
             .map_or(default.parallel_layers, |layers| layers as usize),
         ..default
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_does_not_answer_is_not_spoken_of() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&heard);
+        let tell = held_back(Progress::new(move |event| {
+            told.lock().expect("no panic").push(event);
+        }));
+        let asking = |source: &str| ImageEvent::Asking {
+            image: "x".to_owned(),
+            source: source.to_owned(),
+        };
+        tell(asking("mirror"));
+        tell(asking("registry"));
+        assert!(heard.lock().expect("no panic").is_empty());
+        let found = ImageEvent::Found {
+            image: "x".to_owned(),
+            layers: Vec::new(),
+        };
+        tell(found.clone());
+        tell(found.clone());
+        assert_eq!(
+            *heard.lock().expect("no panic"),
+            [asking("registry"), found.clone(), found]
+        );
     }
 }
