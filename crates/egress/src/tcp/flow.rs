@@ -14,7 +14,7 @@ use agentkernel_types::{DomainName, Protocol};
 use smoltcp::wire::TcpPacket;
 use tokio::time::timeout;
 
-use super::{Key, machine::Machine, relay};
+use super::{Key, machine::Machine, relay, room::Room};
 use crate::{
     dial::{Connection, Outgoing},
     events::{self, Attempt, Direction},
@@ -151,10 +151,17 @@ impl Flow {
         }
     }
 
-    fn end(&self, plane: &Plane) {
+    /// For both directions.
+    fn rooms(&self, plane: &Plane) -> Option<[Room; 2]> {
+        let rooms = &plane.tcp.rooms;
+        Some([rooms.take(self.memory / 2)?, rooms.take(self.memory / 2)?])
+    }
+
+    fn end(&self, plane: &Rc<Plane>) {
         *self.phase.borrow_mut() = Phase::Over;
         plane.tcp.table.borrow_mut().remove(&self.key);
         plane.tcp.memory.set(plane.tcp.memory.get() - self.memory);
+        super::give_back_when_quiet(plane);
     }
 }
 
@@ -263,7 +270,10 @@ impl Flow {
             _ => return,
         };
         let local = self.key.outside;
-        let Some(mut machine) = Machine::listen(&plane.link, plane.settings, local, self.memory / 2) else {
+        let machine = self
+            .rooms(plane)
+            .and_then(|rooms| Machine::listen(&plane.link, plane.settings, local, rooms));
+        let Some(mut machine) = machine else {
             return stream.reset_on_drop();
         };
         machine.take(&plane.link, &syn);
@@ -291,8 +301,10 @@ impl Flow {
 /// A connection that came to a published port and wants into the sandbox.
 pub(crate) async fn enter(plane: Rc<Plane>, key: Key, port: u64, mut stream: Box<dyn Connection>) {
     let flow = Flow::new(&plane, key, None, Some(port), Phase::Over);
-    let window = flow.memory / 2;
-    if let Some(machine) = Machine::connect(&plane.link, plane.settings, key.outside, key.inside, window) {
+    let machine = flow
+        .rooms(&plane)
+        .and_then(|rooms| Machine::connect(&plane.link, plane.settings, key.outside, key.inside, rooms));
+    if let Some(machine) = machine {
         *flow.phase.borrow_mut() = Phase::Open(Box::new(machine));
         match timeout(DIALLING, relay::Established(&plane, &flow)).await {
             Ok(true) => flow.pass(&plane, stream, None).await,

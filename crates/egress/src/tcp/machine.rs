@@ -11,6 +11,7 @@ use smoltcp::{
     wire::{HardwareAddress, IpAddress, IpCidr, IpListenEndpoint, Ipv4Address, Ipv6Address},
 };
 
+use super::room::Room;
 use crate::link::Link;
 
 /// A sandbox that says nothing for so long, keep-alives unanswered, has lost the connection.
@@ -35,12 +36,14 @@ pub(crate) struct Machine {
     sockets: SocketSet<'static>,
     handle: SocketHandle,
     settings: Settings,
+    /// After the sockets, which hold references into them: fields are dropped in this order.
+    _rooms: [Room; 2],
 }
 
 impl Machine {
     /// Waits for the SYN to `local`, which is the far end's address, from the sandbox's point of view.
-    pub fn listen(link: &Link, settings: Settings, local: SocketAddr, window: usize) -> Option<Self> {
-        let mut machine = Self::new(link, settings, local, window);
+    pub fn listen(link: &Link, settings: Settings, local: SocketAddr, rooms: [Room; 2]) -> Option<Self> {
+        let mut machine = Self::new(link, settings, local, rooms);
         let endpoint = IpListenEndpoint {
             addr: Some(local.ip().into()),
             port: local.port(),
@@ -55,16 +58,16 @@ impl Machine {
         settings: Settings,
         local: SocketAddr,
         to: SocketAddr,
-        window: usize,
+        rooms: [Room; 2],
     ) -> Option<Self> {
-        let mut machine = Self::new(link, settings, local, window);
+        let mut machine = Self::new(link, settings, local, rooms);
         let socket = machine.sockets.get_mut::<Socket>(machine.handle);
         socket.connect(machine.interface.context(), to, local).ok()?;
         machine.turn(link);
         Some(machine)
     }
 
-    fn new(link: &Link, settings: Settings, local: SocketAddr, window: usize) -> Self {
+    fn new(link: &Link, settings: Settings, local: SocketAddr, mut rooms: [Room; 2]) -> Self {
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = crate::random::number();
         let mut wire = Wire {
@@ -85,9 +88,10 @@ impl Machine {
         let _ = interface
             .routes_mut()
             .add_default_ipv6_route(Ipv6Address::LOCALHOST);
-        // Zeroed memory that was never touched costs nothing: a flow pays for what it uses.
-        let buffer = || SocketBuffer::new(vec![0; window]);
-        let mut socket = Socket::new(buffer(), buffer());
+        let [from_sandbox, to_sandbox] = &mut rooms;
+        // SAFETY: once each, and the socket is dropped before the rooms.
+        let buffers = unsafe { (from_sandbox.lend(), to_sandbox.lend()) };
+        let mut socket = Socket::new(SocketBuffer::new(buffers.0), SocketBuffer::new(buffers.1));
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(None);
         socket.set_timeout(Some(SILENCE));
@@ -99,6 +103,7 @@ impl Machine {
             sockets,
             handle,
             settings,
+            _rooms: rooms,
         }
     }
 

@@ -3,12 +3,14 @@
 mod flow;
 mod machine;
 mod relay;
+mod room;
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     net::SocketAddr,
     rc::Rc,
+    time::Duration,
 };
 
 use agentkernel_policy::CompiledNetwork;
@@ -31,6 +33,7 @@ const MOST_DIALLING: usize = 1024;
 const MEMORY: usize = 64 * 1024 * 1024;
 const LARGEST_WINDOW: usize = 1024 * 1024;
 const SMALLEST_WINDOW: usize = 8 * 1024;
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Both ends, from the sandbox's point of view.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -44,6 +47,8 @@ pub(crate) struct Flows {
     table: RefCell<HashMap<Key, Rc<Flow>>>,
     dialling: Cell<usize>,
     memory: Cell<usize>,
+    rooms: room::Rooms,
+    waiting_for_quiet: Cell<bool>,
 }
 
 impl Flows {
@@ -126,4 +131,20 @@ pub(crate) fn cut_published(plane: &Plane, port: u64) {
             flow.cut(plane);
         }
     }
+}
+
+/// Memory that was lent goes back to the system when nobody has talked for a moment.
+fn give_back_when_quiet(plane: &Rc<Plane>) {
+    let flows = &plane.tcp;
+    if !flows.table.borrow().is_empty() || flows.waiting_for_quiet.replace(true) {
+        return;
+    }
+    let plane = Rc::clone(plane);
+    tokio::task::spawn_local(async move {
+        tokio::time::sleep(QUIET).await;
+        plane.tcp.waiting_for_quiet.set(false);
+        if plane.tcp.table.borrow().is_empty() {
+            plane.tcp.rooms.clear();
+        }
+    });
 }

@@ -1,0 +1,15 @@
+//! The plane between real kernels: a sandbox's namespace with the device, and a small internet in another one.
+
+mod relay;
+mod world;
+
+/// The world, or a test that ends here where network namespaces or the TUN are refused.
+macro_rules! world_or_return {
+    ($policy:expr) => {
+        match crate::world::world($policy) {
+            Some(world) => world,
+            None => return,
+        }
+    };
+}
+use world_or_return;
