@@ -47,6 +47,12 @@ impl CompiledNetwork {
         Verdict::denied("pinned names", reason)
     }
 
+    /// Whether anything that a TCP connection says about itself could be denied.
+    pub fn inspects(&self, pinned: &[DomainName], to: SocketAddr) -> bool {
+        let by_mode = !matches!(self.mode, EgressMode::None | EgressMode::Host);
+        by_mode && (self.deny.has_names() || !self.anonymous(pinned, to).allowed)
+    }
+
     /// May a TCP connection that should name its host, name none (TLS without SNI, HTTP with an address for
     /// Host, other bytes on a port of TLS or HTTP)?
     pub fn anonymous(&self, pinned: &[DomainName], to: SocketAddr) -> Verdict {

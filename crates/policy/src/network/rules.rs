@@ -148,6 +148,10 @@ impl Rules {
         self.any.iter()
     }
 
+    pub fn has_names(&self) -> bool {
+        !self.names.is_empty() || !self.below.is_empty()
+    }
+
     pub fn for_host(&self) -> impl Iterator<Item = &Entry> {
         self.host.iter()
     }
