@@ -18,4 +18,7 @@ pub use env::{DroppedVar, PassedEnv, passed_env};
 pub use home::{HomeEntry, home_mount, home_mounts};
 pub use limits::default_limits;
 pub use mounts::{HostFacts, SourceFacts, SourceKind, check_mount, order_mounts};
-pub use network::{CompiledNetwork, Verdict};
+pub use network::{
+    CompiledNetwork, NetworkLayer, PRESETS, PRESETS_VERSION, Preset, Tightened, Verdict, find_preset,
+    layer_network, tighten_network,
+};

@@ -21,9 +21,11 @@ const NAMES: [&str; 12] = [
 const COMMON_NAMES: [&str; 4] = ["native", "apple", "modal", "e2b"];
 
 /// Where the same word means something else.
-const OTHER_MEANINGS: [&str; 1] = [
+const OTHER_MEANINGS: [&str; 2] = [
     // Credential stores are called after the tools that own them.
     "crates/policy/src/credentials.rs",
+    // Lists of hosts are called after the services that have them.
+    "crates/policy/src/network/presets.rs",
 ];
 
 const FREE: [&str; 7] = [

@@ -199,7 +199,12 @@ fn parse_target(text: &str) -> Result<Target, String> {
         let network = text.parse::<IpNetwork>().map_err(|error| error.0)?;
         return Ok(Target::Network(network));
     }
-    Ok(Target::Name(name(text)?))
+    let name = name(text)?;
+    // Written back, it would be read as the word of the grammar.
+    if ["host", "preset"].contains(&name.as_str()) {
+        return Err("host:PORT and preset:NAME are written in lower case and cannot be names".into());
+    }
+    Ok(Target::Name(name))
 }
 
 impl fmt::Display for PresetName {
