@@ -182,6 +182,10 @@ async fn carry(plane: Rc<Plane>, flow: Rc<Flow>, to: SocketAddr) {
 
 async fn receive(plane: &Rc<Plane>, flow: &Rc<Flow>, socket: UdpSocket) {
     let socket = Rc::new(socket);
+    // A new socket takes nothing before the runtime has seen that it can be written to.
+    if socket.writable().await.is_err() {
+        return;
+    }
     for bytes in flow.waiting.take() {
         flow.pass(&socket, &bytes);
     }

@@ -9,6 +9,7 @@
 mod cache;
 mod question;
 mod respond;
+mod sockets;
 mod upstream;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{events::Attempt, options::Upstreams, packet::Dropped, plane::Plane, 
 use cache::{Cache, Found};
 use question::{Kind, Question};
 use respond::Outcome;
+use sockets::Sockets;
 use upstream::Servers;
 
 pub(crate) const PORT: u16 = 53;
@@ -48,6 +50,7 @@ const FIXED: Duration = Duration::from_secs(60);
 pub(crate) struct Resolver {
     servers: RefCell<Servers>,
     cache: RefCell<Cache>,
+    sockets: Sockets,
     running: Cell<usize>,
     allowance: Cell<(f64, Instant)>,
 }
@@ -57,6 +60,7 @@ impl Resolver {
         Self {
             servers: RefCell::new(Servers::new(upstreams)),
             cache: RefCell::default(),
+            sockets: Sockets::default(),
             running: Cell::new(0),
             allowance: Cell::new((BURST, Instant::now())),
         }
@@ -82,7 +86,6 @@ pub(crate) fn take_datagram(plane: &Rc<Plane>, key: Key, bytes: &[u8]) -> Result
     if bytes.len() > LONGEST || plane.resolver.running.get() >= MOST {
         return Err(Dropped::Overload);
     }
-    // What is known already is answered without a task.
     let question = match Question::parse(bytes) {
         Ok(question) => question,
         Err(refusal) => {
@@ -223,7 +226,7 @@ async fn find(plane: &Rc<Plane>, question: &Question) -> Option<Rc<Found>> {
     }
     plane.counters.questions_upstream.fetch_add(1, Ordering::Relaxed);
     let servers = plane.resolver.servers.borrow_mut().now();
-    let message = upstream::ask(&servers, question).await?;
+    let message = upstream::ask(&plane.resolver.sockets, &servers, question).await?;
     let found = Rc::new(Found::read(message, question, Instant::now())?);
     plane.resolver.cache.borrow_mut().put(question, &found);
     Some(found)

@@ -1,8 +1,8 @@
-//! Asks the host's name servers: a new socket, port and number for each question, TCP where an answer was cut.
+//! Asks the host's name servers: a new number for each question, ports that change, TCP where an answer was cut.
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
@@ -13,11 +13,11 @@ use domain::base::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UdpSocket},
+    net::TcpStream,
     time::timeout,
 };
 
-use super::{PORT, question::Question};
+use super::{PORT, question::Question, sockets::Sockets};
 use crate::{options::Upstreams, random};
 
 /// How long one server is waited for, and how often all are asked.
@@ -96,10 +96,10 @@ fn read_servers(text: &str) -> Vec<SocketAddr> {
 }
 
 /// The first answer that says whether the name exists.
-pub(super) async fn ask(servers: &[SocketAddr], question: &Question) -> Option<Vec<u8>> {
+pub(super) async fn ask(sockets: &Sockets, servers: &[SocketAddr], question: &Question) -> Option<Vec<u8>> {
     for _ in 0..ROUNDS {
         for server in servers {
-            if let Ok(Ok(answer)) = timeout(PATIENCE, ask_one(*server, question)).await {
+            if let Ok(Ok(answer)) = timeout(PATIENCE, ask_one(sockets, *server, question)).await {
                 return Some(answer);
             }
         }
@@ -107,11 +107,11 @@ pub(super) async fn ask(servers: &[SocketAddr], question: &Question) -> Option<V
     None
 }
 
-async fn ask_one(server: SocketAddr, question: &Question) -> io::Result<Vec<u8>> {
+async fn ask_one(sockets: &Sockets, server: SocketAddr, question: &Question) -> io::Result<Vec<u8>> {
     let number = random::number().to_be_bytes();
     let number = u16::from_be_bytes([number[0], number[1]]);
     let query = write(question, number).ok_or(io::ErrorKind::InvalidInput)?;
-    let answer = by_datagram(server, &query).await?;
+    let answer = by_datagram(sockets, server, &query).await?;
     let answer = match Message::from_octets(answer) {
         Ok(answer) if answer.header().tc() => by_stream(server, &query).await?,
         Ok(answer) => answer.into_octets(),
@@ -148,19 +148,15 @@ pub(super) fn write(question: &Question, number: u16) -> Option<Vec<u8>> {
     Some(additional.finish())
 }
 
-async fn by_datagram(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(query).await?;
+async fn by_datagram(sockets: &Sockets, server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+    let socket = sockets.take(server).await?;
+    socket.socket.send(query).await?;
     let mut buffer = [0u8; 4096];
     loop {
-        let length = socket.recv(&mut buffer).await?;
-        // A wrong answer is a guess of somebody else: the right one may still come.
+        let length = socket.socket.recv(&mut buffer).await?;
+        // A wrong answer is a guess of somebody else, or a late one: the right one may still come.
         if answers(&buffer[..length], query) {
+            sockets.bring_back(socket);
             return Ok(buffer[..length].to_vec());
         }
     }

@@ -39,7 +39,7 @@ impl Drop for Mapping {
 
 /// What is free. Cloned handles mean the same.
 #[derive(Clone, Default)]
-pub(super) struct Rooms(Rc<RefCell<Vec<Mapping>>>);
+pub(crate) struct Rooms(Rc<RefCell<Vec<Mapping>>>);
 
 impl Rooms {
     /// `length` is a whole number of pages.
@@ -63,7 +63,7 @@ impl Rooms {
 }
 
 /// Lent memory. It comes home when this is dropped.
-pub(super) struct Room {
+pub(crate) struct Room {
     mapping: Option<Mapping>,
     home: Rooms,
 }

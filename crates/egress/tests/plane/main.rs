@@ -1,5 +1,9 @@
 //! The plane between real kernels: a sandbox's namespace with the device, and a small internet in another one.
 
+mod edits;
+mod exfiltration;
+mod lookups;
+mod published;
 mod relay;
 mod world;
 

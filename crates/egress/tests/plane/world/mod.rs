@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 mod capture;
-mod names;
+pub mod names;
 mod place;
 
 use std::{

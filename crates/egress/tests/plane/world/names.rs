@@ -115,14 +115,18 @@ pub fn question(name: &str, rtype: Rtype) -> Vec<u8> {
     question.finish()
 }
 
-/// Sends the message to the resolver of the sandbox.
+/// Sends the message to the resolver of the sandbox, again if it is too busy, as programs do.
 pub fn exchange(message: &[u8]) -> Vec<u8> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    socket.send_to(message, "192.0.0.1:53").unwrap();
-    let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).expect("the resolver answers");
-    buffer[..length].to_vec()
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    for _ in 0..15 {
+        socket.send_to(message, "192.0.0.1:53").unwrap();
+        let mut buffer = [0; 4096];
+        if let Ok(length) = socket.recv(&mut buffer) {
+            return buffer[..length].to_vec();
+        }
+    }
+    panic!("the resolver does not answer")
 }
 
 /// The addresses of a name, of both versions.
