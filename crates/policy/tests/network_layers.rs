@@ -215,7 +215,7 @@ fn mode() -> impl Strategy<Value = EgressMode> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn nothing_is_allowed_with_a_project_that_is_not_allowed_without(
         user in (mode(), some_rules(), some_rules()),
