@@ -28,6 +28,8 @@ const BYTES: u64 = 1 << 28;
 const ROUNDS: usize = 9;
 const TASKS: [&str; 5] = ["up", "down", "small", "dns", "latency"];
 
+type Make = fn() -> Option<Contestant>;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
@@ -54,7 +56,7 @@ fn compare() {
     run("ip route add default via 10.77.0.1 dev outside");
     servers();
     let without = std::env::var("WITHOUT").unwrap_or_default();
-    let make: [(&str, fn() -> Option<Contestant>); 3] = [
+    let make: [(&str, Make); 3] = [
         ("plane", Contestant::plane),
         ("pasta", Contestant::pasta),
         ("slirp", Contestant::slirp),
@@ -131,7 +133,7 @@ impl Contestant {
         let offload = tun::prepare(&addresses).offload();
         let mode = std::env::var("MODE").map_or(EgressMode::Public, |mode| mode.parse().unwrap());
         let mut policy = NetworkPolicy::of(mode);
-        policy.allow = vec![format!("{SERVER}").parse().unwrap(), "*.test".parse().unwrap()];
+        policy.allow = vec![SERVER.parse().unwrap(), "*.test".parse().unwrap()];
         let options = Options {
             addresses,
             policy: Arc::new(CompiledNetwork::new(&policy).unwrap()),
@@ -190,14 +192,18 @@ impl Contestant {
     }
 
     fn slirp() -> Option<Self> {
-        let holder = hold();
+        let mut holder = hold();
         let helper = Command::new("slirp4netns")
             .args(["--configure", "--mtu=65520", &holder.id().to_string(), "tap0"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
-            .spawn()
-            .ok()?;
+            .spawn();
+        let Ok(helper) = helper else {
+            let _ = holder.kill();
+            let _ = holder.wait();
+            return None;
+        };
         let contestant = Self {
             name: "slirp",
             resolver: RESOLVER.into(),

@@ -156,3 +156,126 @@ pub(crate) fn partial_checksum(packet: &mut [u8]) -> Option<(u16, u16)> {
     place.copy_from_slice(&(sum as u16).to_be_bytes());
     Some((u16::try_from(start).ok()?, u16::try_from(offset).ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use smoltcp::{
+        phy::ChecksumCapabilities,
+        wire::{IpRepr, UdpRepr},
+    };
+
+    use super::*;
+
+    /// A datagram between two ends, with its checksum complete.
+    fn datagram(from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+        let udp = UdpRepr {
+            src_port: from.port(),
+            dst_port: to.port(),
+        };
+        let length = udp.header_len() + bytes.len();
+        let ip = IpRepr::new(from.ip().into(), to.ip().into(), IpProtocol::Udp, length, 64);
+        let mut packet = vec![0; ip.buffer_len()];
+        let checksums = ChecksumCapabilities::default();
+        ip.emit(&mut packet[..], &checksums);
+        let mut view = UdpPacket::new_unchecked(&mut packet[ip.header_len()..]);
+        let fill = |room: &mut [u8]| room.copy_from_slice(bytes);
+        udp.emit(
+            &mut view,
+            &ip.src_addr(),
+            &ip.dst_addr(),
+            bytes.len(),
+            fill,
+            &checksums,
+        );
+        packet
+    }
+
+    fn ends(text: [&str; 2]) -> (SocketAddr, SocketAddr) {
+        (text[0].parse().unwrap(), text[1].parse().unwrap())
+    }
+
+    const FOUR: [&str; 2] = ["192.0.0.2:5000", "93.184.215.14:9"];
+    const SIX: [&str; 2] = ["[fd61:6b65:726e::2]:5000", "[2606:2800:21f::14]:9"];
+
+    #[test]
+    fn a_datagram_is_read_with_its_ends_and_bytes() {
+        for text in [FOUR, SIX] {
+            let (from, to) = ends(text);
+            let mut bytes = datagram(from, to, b"hello");
+            // What comes behind the packet's own length is not part of it.
+            bytes.extend_from_slice(b"more");
+            let packet = Packet::parse(&bytes).unwrap();
+            assert_eq!(packet.udp().unwrap(), (from, to, &b"hello"[..]));
+            assert_eq!(packet.whole.len() + 4, bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_packet_is_refused_by_kind() {
+        let (from, to) = ends(FOUR);
+        let plain = datagram(from, to, b"hello");
+        let changed = |place: usize, value: u8| {
+            let mut bytes = plain.clone();
+            bytes[place] = value;
+            Packet::parse(&bytes).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(changed(6, 0x20), Dropped::Fragment);
+        assert_eq!(changed(7, 1), Dropped::Fragment);
+        assert_eq!(changed(0, 0x46), Dropped::Extension);
+        assert_eq!(changed(0, 0x55), Dropped::Malformed);
+        assert_eq!(changed(3, 200), Dropped::Malformed);
+        assert_eq!(changed(16, 224), Dropped::Undirected);
+        assert_eq!(changed(16, 0), Dropped::Undirected);
+        let (from, to) = ends(SIX);
+        let plain = datagram(from, to, b"hello");
+        let changed = |place: usize, value: u8| {
+            let mut bytes = plain.clone();
+            bytes[place] = value;
+            Packet::parse(&bytes).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(changed(6, 44), Dropped::Fragment);
+        for header in [0, 43, 60] {
+            assert_eq!(changed(6, header), Dropped::Extension);
+        }
+        assert_eq!(changed(24, 0xff), Dropped::Undirected);
+    }
+
+    #[test]
+    fn a_partial_checksum_becomes_the_whole_one_when_the_payload_is_added() {
+        for text in [FOUR, SIX] {
+            let (from, to) = ends(text);
+            let whole = datagram(from, to, b"hello world");
+            let mut partial = whole.clone();
+            let (start, offset) = partial_checksum(&mut partial).unwrap();
+            let start = usize::from(start);
+            // As the kernel finishes it: the sum over everything from the start, the place of the checksum included.
+            let words = partial[start..].chunks(2);
+            let mut sum: u32 = words
+                .map(|w| u32::from(u16::from_be_bytes([w[0], *w.get(1).unwrap_or(&0)])))
+                .sum();
+            while sum > 0xffff {
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            let place = start + usize::from(offset);
+            assert_eq!((!(sum as u16)).to_be_bytes(), whole[place..place + 2]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_read_beyond_their_end(bytes in proptest::collection::vec(any::<u8>(), 0..200), four: bool) {
+            let mut bytes = bytes;
+            if let Some(first) = bytes.first_mut() {
+                *first = if four { 0x45 } else { 0x60 };
+            }
+            if let Ok(packet) = Packet::parse(&bytes) {
+                prop_assert!(packet.whole.len() <= bytes.len());
+                prop_assert!(packet.payload.len() < packet.whole.len());
+                let _ = packet.tcp();
+                let _ = packet.udp();
+            }
+            let _ = partial_checksum(&mut bytes);
+        }
+    }
+}
