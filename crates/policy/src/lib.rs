@@ -10,6 +10,7 @@ mod env;
 mod home;
 mod limits;
 mod mounts;
+mod network;
 
 pub use credentials::{CREDENTIAL_STORES, CredentialStore, Credentials, FoundStore, find_stores};
 pub use denied::Denied;
@@ -17,3 +18,7 @@ pub use env::{DroppedVar, PassedEnv, passed_env};
 pub use home::{HomeEntry, home_mount, home_mounts};
 pub use limits::default_limits;
 pub use mounts::{HostFacts, SourceFacts, SourceKind, check_mount, order_mounts};
+pub use network::{
+    CompiledNetwork, NetworkLayer, PRESETS, PRESETS_VERSION, Preset, Tightened, Verdict, find_preset,
+    layer_network, tighten_network,
+};

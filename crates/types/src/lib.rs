@@ -14,6 +14,7 @@ mod isolation;
 mod mount;
 mod name;
 mod network;
+mod network_policy;
 mod path;
 mod profile;
 mod pull_policy;
@@ -33,6 +34,10 @@ pub use isolation::Isolation;
 pub use mount::Mount;
 pub use name::{BackendName, SandboxId, SandboxName};
 pub use network::NetworkMode;
+pub use network_policy::{
+    DomainName, EgressMode, IpNetwork, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName, Protocol,
+    Target,
+};
 pub use path::GuestPath;
 pub use profile::{Profile, ProfileGrants};
 pub use pull_policy::PullPolicy;

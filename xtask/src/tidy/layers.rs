@@ -39,9 +39,12 @@ fn layer(folder: &str) -> Option<Layer> {
         "crates/types" => Layer::Number(0),
         "crates/protocol" | "crates/policy" | "crates/detect" | "crates/backend" | "crates/store"
         | "crates/config" => Layer::Number(1),
-        "crates/control" | "crates/agent-client" | "crates/conformance" | "crates/image" | "guest/agent" => {
-            Layer::Number(2)
-        }
+        "crates/control"
+        | "crates/agent-client"
+        | "crates/conformance"
+        | "crates/egress"
+        | "crates/image"
+        | "guest/agent" => Layer::Number(2),
         "crates/pull" => Layer::Number(3),
         backend if backend.starts_with("backends/") => Layer::Number(3),
         "crates/engine" | "crates/registry" => Layer::Number(4),

@@ -21,12 +21,14 @@ const NAMES: [&str; 12] = [
 const COMMON_NAMES: [&str; 4] = ["native", "apple", "modal", "e2b"];
 
 /// Where the same word means something else.
-const OTHER_MEANINGS: [&str; 3] = [
+const OTHER_MEANINGS: [&str; 4] = [
     // A format of archives is called after the program that writes it.
     "crates/control/src/image.rs",
     "crates/engine/src/images/operations.rs",
     // Credential stores are called after the tools that own them.
     "crates/policy/src/credentials.rs",
+    // Lists of hosts are called after the services that have them.
+    "crates/policy/src/network/presets.rs",
 ];
 
 const FREE: [&str; 7] = [

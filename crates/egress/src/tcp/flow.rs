@@ -1,0 +1,319 @@
+//! One connection, from its SYN to its last byte.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    task::Waker,
+    time::{Duration, Instant, SystemTime},
+};
+
+use agentkernel_policy::CompiledNetwork;
+use agentkernel_types::{DomainName, Protocol};
+use smoltcp::wire::TcpPacket;
+use tokio::time::timeout;
+
+use super::{Key, machine::Machine, relay, room::Room};
+use crate::{
+    dial::{Connection, Outgoing},
+    events::{self, Attempt, Direction},
+    inspect::FlowGuard,
+    packet::Packet,
+    plane::{Plane, Way},
+    reply::{self, Unreachable},
+};
+
+/// A far end that has not answered by then is unreachable.
+const DIALLING: Duration = Duration::from_secs(30);
+/// Bytes between the stack and the resolver's side of a connection.
+const RESOLVER_ROOM: usize = 16 * 1024;
+
+pub(crate) struct Flow {
+    pub key: Key,
+    /// The number of the published port that it came in by.
+    pub port: Option<u64>,
+    way: Option<Way>,
+    phase: RefCell<Phase>,
+    /// Of the relay, or of the task that waits for the sandbox's answer to our SYN.
+    pub waker: RefCell<Option<Waker>>,
+    pub cut: Cell<bool>,
+    /// Bytes that the sandbox sent and that left; bytes that came for it.
+    pub sent: Cell<u64>,
+    pub received: Cell<u64>,
+    memory: usize,
+}
+
+enum Phase {
+    /// The SYN that waits for the far end.
+    Dialling(Box<[u8]>),
+    Open(Box<Machine>),
+    Over,
+}
+
+impl Flow {
+    fn new(plane: &Plane, key: Key, way: Option<Way>, port: Option<u64>, phase: Phase) -> Rc<Self> {
+        let memory = 2 * plane.tcp.window();
+        plane.tcp.memory.set(plane.tcp.memory.get() + memory);
+        let flow = Rc::new(Self {
+            key,
+            port,
+            way,
+            phase: RefCell::new(phase),
+            waker: RefCell::default(),
+            cut: Cell::new(false),
+            sent: Cell::new(0),
+            received: Cell::new(0),
+            memory,
+        });
+        plane.tcp.table.borrow_mut().insert(key, Rc::clone(&flow));
+        flow
+    }
+
+    /// A segment from the sandbox.
+    pub fn take(&self, plane: &Plane, packet: &Packet<'_>, segment: &TcpPacket<&[u8]>) {
+        match &mut *self.phase.borrow_mut() {
+            // The SYN again: its answer is on the way. A reset: nobody waits for it any more.
+            Phase::Dialling(_) if segment.rst() => self.cut.set(true),
+            Phase::Dialling(_) => return,
+            Phase::Open(machine) => machine.take(&plane.link, packet.whole),
+            Phase::Over => return,
+        }
+        self.wake();
+    }
+
+    pub fn wake(&self) {
+        let waker = self.waker.borrow().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Works on the state machine, if there is one.
+    pub fn with<R>(&self, work: impl FnOnce(&mut Machine) -> R) -> Option<R> {
+        match &mut *self.phase.borrow_mut() {
+            Phase::Open(machine) => Some(work(machine)),
+            _ => None,
+        }
+    }
+
+    pub fn judge_again(&self, plane: &Plane, old: &CompiledNetwork) {
+        if self.way.is_none() {
+            return;
+        }
+        let to = self.key.outside;
+        let Some(verdict) = plane.lost(old, to, self.names(), Protocol::Tcp) else {
+            return;
+        };
+        let name = self.names().last().cloned();
+        plane
+            .events
+            .denied(Attempt::Existing, name, Some(to), Protocol::Tcp, verdict);
+        self.cut(plane);
+    }
+
+    /// Both sides see a reset.
+    pub fn cut(&self, plane: &Plane) {
+        self.cut.set(true);
+        self.with(|machine| {
+            machine.socket().abort();
+            machine.turn(&plane.link);
+        });
+        self.wake();
+    }
+
+    fn names(&self) -> &[DomainName] {
+        match &self.way {
+            Some(Way::Out(names, _)) => names,
+            _ => &[],
+        }
+    }
+
+    fn describe(&self, plane: &Plane) -> events::Flow {
+        let rule = match &self.way {
+            Some(Way::Out(_, verdict) | Way::Host(_, verdict)) => verdict.rule.clone(),
+            Some(Way::Resolver) => "resolver".to_owned(),
+            None => "published port".to_owned(),
+        };
+        events::Flow {
+            number: plane.events.next_flow(),
+            at: SystemTime::now(),
+            direction: if self.way.is_some() {
+                Direction::Leaving
+            } else {
+                Direction::Entering
+            },
+            protocol: Protocol::Tcp,
+            inside: self.key.inside,
+            outside: self.key.outside,
+            names: self.names().to_vec(),
+            rule,
+        }
+    }
+
+    /// For both directions.
+    fn rooms(&self, plane: &Plane) -> Option<[Room; 2]> {
+        let rooms = &plane.tcp.rooms;
+        Some([rooms.take(self.memory / 2)?, rooms.take(self.memory / 2)?])
+    }
+
+    fn end(&self, plane: &Rc<Plane>) {
+        *self.phase.borrow_mut() = Phase::Over;
+        plane.tcp.table.borrow_mut().remove(&self.key);
+        plane.tcp.memory.set(plane.tcp.memory.get() - self.memory);
+        super::give_back_when_quiet(plane);
+    }
+}
+
+/// A connection that the sandbox wants and may have. Returns at once.
+pub(super) fn leave(plane: &Rc<Plane>, key: Key, way: Way, syn: &[u8]) {
+    let flow = Flow::new(plane, key, Some(way), None, Phase::Dialling(syn.into()));
+    let plane = Rc::clone(plane);
+    plane.tcp.dialling.set(plane.tcp.dialling.get() + 1);
+    tokio::task::spawn_local(async move {
+        let dialled = timeout(DIALLING, dial(&plane, &flow)).await;
+        plane.tcp.dialling.set(plane.tcp.dialling.get() - 1);
+        match dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok((mut stream, _)) if flow.cut.get() => {
+                stream.reset_on_drop();
+                flow.refuse(&plane, None);
+            }
+            Ok((stream, guard)) => flow.carry(&plane, stream, guard).await,
+            Err(error) => flow.refuse(&plane, Some(error)),
+        }
+        flow.end(&plane);
+    });
+}
+
+type Dialled = (Box<dyn Connection>, Option<FlowGuard>);
+
+async fn dial(plane: &Rc<Plane>, flow: &Flow) -> io::Result<Dialled> {
+    match &flow.way {
+        Some(Way::Resolver) => {
+            let (ours, theirs) = tokio::io::duplex(RESOLVER_ROOM);
+            tokio::task::spawn_local(crate::dns::serve_stream(Rc::clone(plane), theirs));
+            Ok((Box::new(ours), None))
+        }
+        Some(Way::Host(service, _)) => Ok((dial_host(plane, *service).await?, None)),
+        Some(Way::Out(names, _)) => {
+            let outgoing = Outgoing {
+                to: flow.key.outside,
+                names: names.clone(),
+            };
+            let stream = plane.dial.connect(outgoing).await?;
+            let policy: std::sync::Arc<CompiledNetwork> = plane.policy.borrow().clone();
+            Ok((
+                stream,
+                Some(FlowGuard::new(policy, names.clone(), flow.key.outside)),
+            ))
+        }
+        None => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// A service listens on one loopback address, or on the other.
+async fn dial_host(plane: &Plane, service: SocketAddr) -> io::Result<Box<dyn Connection>> {
+    let first = plane
+        .dial
+        .connect(Outgoing {
+            to: service,
+            names: Vec::new(),
+        })
+        .await;
+    match first {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let to = SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), service.port());
+            let second = plane
+                .dial
+                .connect(Outgoing {
+                    to,
+                    names: Vec::new(),
+                })
+                .await;
+            // The first refusal is the one that people expect.
+            second.map_err(|_| error)
+        }
+        other => other,
+    }
+}
+
+impl Flow {
+    /// Says to the waiting SYN what the far end said.
+    fn refuse(&self, plane: &Plane, error: Option<io::Error>) {
+        let syn = match &mut *self.phase.borrow_mut() {
+            Phase::Dialling(syn) => std::mem::take(syn),
+            _ => return,
+        };
+        let Ok(packet) = Packet::parse(&syn) else { return };
+        let Ok((segment, ..)) = packet.tcp() else { return };
+        let gateway = plane.addresses.gateway_for(packet.source);
+        match error.map(|error| error.kind()) {
+            Some(io::ErrorKind::NetworkUnreachable) => {
+                reply::unreachable(&plane.link, gateway, &packet, Unreachable::Network);
+            }
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::TimedOut) => {
+                reply::unreachable(&plane.link, gateway, &packet, Unreachable::Host);
+            }
+            _ => reply::reset(&plane.link, &packet, &segment),
+        }
+    }
+
+    /// Answers the SYN and carries bytes until the end.
+    async fn carry(
+        self: &Rc<Self>,
+        plane: &Rc<Plane>,
+        mut stream: Box<dyn Connection>,
+        guard: Option<FlowGuard>,
+    ) {
+        let syn = match &mut *self.phase.borrow_mut() {
+            Phase::Dialling(syn) => std::mem::take(syn),
+            _ => return,
+        };
+        let local = self.key.outside;
+        let machine = self
+            .rooms(plane)
+            .and_then(|rooms| Machine::listen(&plane.link, plane.settings, local, rooms));
+        let Some(mut machine) = machine else {
+            return stream.reset_on_drop();
+        };
+        machine.take(&plane.link, &syn);
+        machine.turn(&plane.link);
+        *self.phase.borrow_mut() = Phase::Open(Box::new(machine));
+        self.pass(plane, stream, guard).await;
+    }
+
+    /// Carries bytes between an open machine and the stream, and tells both ends of it.
+    async fn pass(self: &Rc<Self>, plane: &Rc<Plane>, stream: Box<dyn Connection>, guard: Option<FlowGuard>) {
+        let description = self.describe(plane);
+        let (begin, quiet) = (Instant::now(), matches!(self.way, Some(Way::Resolver)));
+        if !quiet {
+            plane.events.opened(&description);
+        }
+        relay::Relay::new(Rc::clone(plane), Rc::clone(self), stream, guard).await;
+        if !quiet {
+            plane
+                .events
+                .closed(description, self.sent.get(), self.received.get(), begin.elapsed());
+        }
+    }
+}
+
+/// A connection that came to a published port and wants into the sandbox.
+pub(crate) async fn enter(plane: Rc<Plane>, key: Key, port: u64, mut stream: Box<dyn Connection>) {
+    let flow = Flow::new(&plane, key, None, Some(port), Phase::Over);
+    let machine = flow
+        .rooms(&plane)
+        .and_then(|rooms| Machine::connect(&plane.link, plane.settings, key.outside, key.inside, rooms));
+    if let Some(machine) = machine {
+        *flow.phase.borrow_mut() = Phase::Open(Box::new(machine));
+        match timeout(DIALLING, relay::Established(&plane, &flow)).await {
+            Ok(true) => flow.pass(&plane, stream, None).await,
+            Ok(false) => stream.reset_on_drop(),
+            Err(_) => {
+                flow.cut(&plane);
+                stream.reset_on_drop();
+            }
+        }
+    }
+    flow.end(&plane);
+}

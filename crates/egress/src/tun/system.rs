@@ -1,0 +1,133 @@
+//! The system calls. On memory of the caller only.
+
+use std::{
+    net::Ipv6Addr,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+use rustix::io::Errno;
+
+use super::prepared::{Prepared, Request};
+
+/// Requests of `linux/if_tun.h`.
+const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
+const SET_OFFLOAD: libc::Ioctl = 0x4004_54d0;
+/// `TUN_F_CSUM`.
+const CHECKSUMS: libc::c_ulong = 1;
+
+/// What is set on an interface.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    Flags = 0x8914,
+    Address = 0x8916,
+    Netmask = 0x891c,
+    Mtu = 0x8922,
+}
+
+const GET_INDEX: libc::Ioctl = 0x8933;
+const ADD_ROUTE: libc::Ioctl = 0x890b;
+const ADD_ADDRESS: libc::Ioctl = 0x8916;
+
+fn errno() -> Errno {
+    // SAFETY: the address of this thread's own variable.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+fn check(result: i32) -> Result<(), Errno> {
+    if result < 0 { Err(errno()) } else { Ok(()) }
+}
+
+pub(super) fn socket(family: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: no memory is involved.
+    let descriptor = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    check(descriptor)?;
+    // SAFETY: just made, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+pub(super) fn make(device: &OwnedFd, prepared: &Prepared) -> Result<(), Errno> {
+    let mut request = prepared.make;
+    // SAFETY: the kernel reads and writes one `ifreq`, which the structure has the size of.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_INTERFACE, &raw mut request) })?;
+    let offload = if prepared.offload { CHECKSUMS } else { 0 };
+    // SAFETY: takes a number.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_OFFLOAD, offload) })
+}
+
+pub(super) fn interface(socket: &OwnedFd, call: Call, request: &Request) -> Result<(), Errno> {
+    let mut request = *request;
+    // SAFETY: the kernel reads one `ifreq`, which the structure has the size of.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), call as libc::Ioctl, &raw mut request) })
+}
+
+/// The number of the interface.
+pub(super) fn index(socket: &OwnedFd, named: &Request) -> Result<i32, Errno> {
+    let mut request = *named;
+    // SAFETY: the kernel reads and writes one `ifreq`, which the structure has the size of.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), GET_INDEX, &raw mut request) })?;
+    let [a, b, c, d, ..] = request.value;
+    Ok(i32::from_ne_bytes([a, b, c, d]))
+}
+
+/// The default route by the gateway.
+pub(super) fn route_v4(socket: &OwnedFd, prepared: &Prepared) -> Result<(), Errno> {
+    // SAFETY: the structure is numbers and a pointer, for all of which zero is a value.
+    let mut route: libc::rtentry = unsafe { std::mem::zeroed() };
+    route.rt_dst.sa_family = libc::AF_INET as libc::sa_family_t;
+    route.rt_genmask.sa_family = libc::AF_INET as libc::sa_family_t;
+    // SAFETY: `sockaddr` has the 16 bytes of a `sockaddr_in` and any bytes are a value of it.
+    route.rt_gateway = unsafe { std::mem::transmute::<[u8; 16], libc::sockaddr>(prepared.v4_gateway) };
+    route.rt_flags = libc::RTF_UP | libc::RTF_GATEWAY;
+    // SAFETY: the kernel reads one `rtentry`; its device pointer is null.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
+}
+
+pub(super) fn address_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Result<(), Errno> {
+    let mut request = libc::in6_ifreq {
+        ifr6_addr: six(prepared.v6_address),
+        ifr6_prefixlen: 64,
+        ifr6_ifindex: index,
+    };
+    // SAFETY: the kernel reads one `in6_ifreq`.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ADDRESS, &raw mut request) })
+}
+
+/// `struct in6_rtmsg`, whose fields libc keeps to itself.
+#[repr(C)]
+struct RouteV6 {
+    destination: [u8; 16],
+    source: [u8; 16],
+    gateway: [u8; 16],
+    kind: u32,
+    destination_length: u16,
+    source_length: u16,
+    metric: u32,
+    info: libc::c_ulong,
+    flags: u32,
+    index: i32,
+}
+
+const _: () = assert!(size_of::<RouteV6>() == size_of::<libc::in6_rtmsg>());
+
+pub(super) fn route_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Result<(), Errno> {
+    let mut route = RouteV6 {
+        destination: [0; 16],
+        source: [0; 16],
+        gateway: prepared.v6_gateway.octets(),
+        kind: 0,
+        destination_length: 0,
+        source_length: 0,
+        metric: 1,
+        info: 0,
+        flags: u32::from(libc::RTF_UP | libc::RTF_GATEWAY),
+        index,
+    };
+    // SAFETY: the kernel reads one `in6_rtmsg`, which the structure has the layout of.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
+}
+
+fn six(address: Ipv6Addr) -> libc::in6_addr {
+    libc::in6_addr {
+        s6_addr: address.octets(),
+    }
+}

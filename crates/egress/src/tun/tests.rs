@@ -1,0 +1,56 @@
+use std::os::{fd::AsFd, unix::net::UnixStream};
+
+use super::*;
+use crate::Addresses;
+
+/// In a network namespace of a thread's own. None: this user may not make one, or not open the device.
+fn in_a_namespace<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> Option<R> {
+    std::thread::spawn(move || {
+        // SAFETY: changes the network namespace of this thread only.
+        let unshared = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+        (unshared && std::fs::File::open("/dev/net/tun").is_ok()).then(work)
+    })
+    .join()
+    .unwrap()
+}
+
+#[test]
+fn the_interface_has_its_addresses_and_routes_after_one_call() {
+    let told = in_a_namespace(|| {
+        let device = configure(&prepare(&Addresses::default())).unwrap();
+        let read = |path: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{path}")).unwrap();
+        let routes = (read("route"), read("ipv6_route"), read("if_inet6"));
+        drop(device);
+        (routes, read("dev"))
+    });
+    let Some(((v4, v6, addresses), after)) = told else {
+        return;
+    };
+    // The gateway 192.0.0.1, as the kernel prints it.
+    assert!(v4.contains("eth0\t00000000\t010000C0"), "{v4}");
+    assert!(v6.contains("fd616b65726e00000000000000000001"), "{v6}");
+    assert!(
+        addresses.contains("fd616b65726e00000000000000000002"),
+        "{addresses}"
+    );
+    assert!(
+        addresses.contains("00000000000000000000000000000001"),
+        "the loopback is up: {addresses}"
+    );
+    assert!(!after.contains("eth0"), "it goes with its descriptor: {after}");
+}
+
+#[test]
+fn the_descriptor_travels_over_a_socket() {
+    let (here, there) = UnixStream::pair().unwrap();
+    let file: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+    hand_over(there.as_fd(), &file).unwrap();
+    let arrived = take_over(here.as_fd()).unwrap();
+    let (one, other) = (
+        rustix::fs::fstat(&file).unwrap(),
+        rustix::fs::fstat(&arrived).unwrap(),
+    );
+    assert_eq!((one.st_dev, one.st_ino), (other.st_dev, other.st_ino));
+    drop(there);
+    assert_eq!(take_over(here.as_fd()).unwrap_err(), Errno::CONNRESET);
+}

@@ -1,0 +1,102 @@
+//! The policy changes while the sandbox runs.
+
+use std::io::{ErrorKind, Read, Write};
+
+use agentkernel_egress::{Attempt, EgressEvent};
+
+use crate::{
+    world::{OTHER, SERVER, World, allowlist, echo, open},
+    world_or_return,
+};
+
+fn say(stream: &mut std::net::TcpStream) -> std::io::Result<()> {
+    stream.write_all(b"\0\x01")?;
+    stream.read_exact(&mut [0; 2])
+}
+
+fn pinned(world: &World) -> std::net::TcpStream {
+    world.resolve("good.test").unwrap();
+    world.connect(format!("{SERVER}:7").parse().unwrap()).unwrap()
+}
+
+#[test]
+fn a_connection_that_the_new_policy_denies_is_cut_when_the_edit_returns() {
+    let mut world = world_or_return!(allowlist(&["good.test:7", "other.test:7"]));
+    world.names.set("good.test", &[SERVER]);
+    world.names.set("other.test", &[OTHER]);
+    world.serve(SERVER, 7, echo);
+    world.serve(OTHER, 7, echo);
+    let mut stream = pinned(&world);
+    say(&mut stream).unwrap();
+    world.resolve("other.test").unwrap();
+    let mut kept = world.connect(format!("{OTHER}:7").parse().unwrap()).unwrap();
+    world.apply(&allowlist(&["other.test:7"]));
+    let error = say(&mut stream).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+        "{error}"
+    );
+    say(&mut kept).expect("the other one is not touched");
+    let event = world.wait_for(|event| matches!(event, EgressEvent::Denied(_)));
+    let EgressEvent::Denied(denial) = event else {
+        unreachable!()
+    };
+    assert_eq!(denial.attempt, Attempt::Existing);
+}
+
+#[test]
+fn one_of_two_names_of_an_address_can_be_taken_away() {
+    let world = world_or_return!(allowlist(&["good.test:7", "other.test:7"]));
+    world.names.set("good.test", &[SERVER]);
+    world.names.set("other.test", &[SERVER]);
+    world.serve(SERVER, 7, echo);
+    world.resolve("other.test").unwrap();
+    let mut stream = pinned(&world);
+    say(&mut stream).unwrap();
+    world.apply(&allowlist(&["other.test:7"]));
+    assert!(
+        say(&mut stream).is_err(),
+        "it may have been for the name that is gone"
+    );
+    say(&mut world.connect(format!("{SERVER}:7").parse().unwrap()).unwrap()).unwrap();
+}
+
+#[test]
+fn an_allowance_works_at_once_and_nothing_else_is_cut() {
+    let world = world_or_return!(allowlist(&["good.test:7"]));
+    world.names.set("good.test", &[SERVER]);
+    world.names.set("other.test", &[OTHER]);
+    world.serve(SERVER, 7, echo);
+    world.serve(OTHER, 7, echo);
+    let mut stream = pinned(&world);
+    assert!(world.resolve("other.test").is_err());
+    world.apply(&allowlist(&["good.test:7", "other.test:7"]));
+    world.resolve("other.test").unwrap();
+    say(&mut world.connect(format!("{OTHER}:7").parse().unwrap()).unwrap()).unwrap();
+    say(&mut stream).unwrap();
+}
+
+#[test]
+fn datagrams_stop_with_their_allowance() {
+    let world = world_or_return!(open());
+    let arrived = world.trap(SERVER, 9);
+    let socket = world.sandbox.run(|| {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.connect((SERVER, 9)).unwrap();
+        socket
+    });
+    socket.send(b"one").unwrap();
+    let begin = std::time::Instant::now();
+    while arrived.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+        assert!(begin.elapsed().as_secs() < 20, "the first datagram arrives");
+        std::thread::yield_now();
+    }
+    let before = arrived.load(std::sync::atomic::Ordering::SeqCst);
+    world.apply(&allowlist(&["good.test"]));
+    for _ in 0..20 {
+        let _ = socket.send(b"more");
+    }
+    // Answered only after everything before it was handled.
+    let _ = world.resolve("good.test");
+    assert_eq!(arrived.load(std::sync::atomic::Ordering::SeqCst), before);
+}
