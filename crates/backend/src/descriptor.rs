@@ -1,6 +1,6 @@
 //! How the registry knows a backend before it is connected.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use agentkernel_types::{Capabilities, Isolation};
 use futures_util::future::BoxFuture;
@@ -32,6 +32,9 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// The store of images (`agentkernel-image`).
     pub images_dir: PathBuf,
+    /// The program and its first arguments that carry the network of a kept sandbox (docs/design/0007). Empty: there is none,
+    /// and kept sandboxes have the modes `none` and `host` only.
+    pub network_program: Vec<OsString>,
 }
 
 /// What `doctor` shows of one backend.

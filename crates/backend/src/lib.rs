@@ -11,6 +11,7 @@ mod context;
 mod descriptor;
 mod error;
 mod files;
+mod network;
 mod process;
 mod sandbox;
 
@@ -19,6 +20,7 @@ pub use context::Context;
 pub use descriptor::{Connect, Descriptor, Probe, Settings};
 pub use error::{Error, Result};
 pub use files::{FileKind, FileStat, Files, MakeFile};
+pub use network::{BoundPort, Network};
 pub use process::{Input, Output, Process, ProcessInput, ProcessSink};
 pub use sandbox::{
     Backend, DetachedStatus, Leftover, LogStream, Sandbox, SandboxHandle, SandboxState, Stats, Workspace,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::{Context, Descriptor, Files, Process, Result};
+use crate::{Context, Descriptor, Files, Network, Process, Result};
 
 /// Makes sandboxes of one kind.
 #[async_trait]
@@ -89,6 +89,9 @@ pub trait Sandbox: Send + Sync {
 
     /// None where the capabilities do not declare `files`.
     fn files(&self) -> Option<&dyn Files>;
+
+    /// None where the capabilities declare no mode but `none` and `host`.
+    fn network(&self) -> Option<&dyn Network>;
 }
 
 /// Where a sandbox may keep its files: made by the engine, empty at `create`, removed by the engine after `destroy`.

@@ -12,7 +12,13 @@ pub fn connect() -> Result<Arc<dyn Control>> {
     Ok(Arc::new(Engine::new(EngineOptions {
         paths,
         descriptors: agentkernel_registry::descriptors(),
+        network_program: network_program(),
     })))
+}
+
+/// This program, whatever has become of its file by now, with the word that [`crate::run`] knows.
+fn network_program() -> Vec<std::ffi::OsString> {
+    vec!["/proc/self/exe".into(), agentkernel_registry::NETWORK_VERB.into()]
 }
 
 /// Kind and hint are kept.

@@ -68,7 +68,10 @@ pub fn sandbox(
         isolation: resolved.isolation.map(value),
         profile: resolved.profile.value,
         grants: resolved.grants,
-        network: resolved.network.map(value),
+        network_origin: resolved.network.origin.to_string(),
+        network: resolved.network.value,
+        ports: resolved.ports,
+        name_servers: resolved.name_servers,
         project_dir,
         home_dir: env::home_dir().filter(|home| home.is_absolute()),
         credentials: isolation.credentials.clone(),
@@ -129,6 +132,10 @@ fn overrides(isolation: &IsolationArgs, name: Option<&SandboxName>) -> Overrides
         } else {
             isolation.network
         },
+        allow: isolation.allow.clone(),
+        deny: isolation.deny.clone(),
+        ports: isolation.ports.clone(),
+        name_servers: Vec::new(),
         mount_cwd: isolation.mount_cwd,
         mount_home: isolation.mount_home,
         pass_env: isolation.pass_env,

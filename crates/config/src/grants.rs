@@ -1,6 +1,6 @@
 //! The five grants of a profile, and what "looser" means for each.
 
-use agentkernel_types::ProfileGrants;
+use agentkernel_types::{NetworkMode, ProfileGrants};
 
 use crate::Origin;
 
@@ -46,7 +46,7 @@ impl Grant {
     /// The flag as it is written to loosen.
     pub const fn loosening_flag(self) -> &'static str {
         match self {
-            Self::Network => "--network host",
+            Self::Network => "--network public",
             Self::ReadOnly => "--read-only=false",
             _ => self.flag(),
         }
@@ -74,7 +74,7 @@ impl Grant {
 
     pub const fn of(self, grants: &ProfileGrants) -> bool {
         match self {
-            Self::Network => grants.network,
+            Self::Network => !matches!(grants.network, NetworkMode::None),
             Self::MountCwd => grants.mount_cwd,
             Self::MountHome => grants.mount_home,
             Self::PassEnv => grants.pass_env,

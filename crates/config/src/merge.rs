@@ -1,7 +1,7 @@
 //! Lays the sources over each other, weakest first: defaults, user's file, project's file,
 //! environment, flags. Pure: nothing is read here.
 
-use agentkernel_types::{NetworkMode, ProfileGrants};
+use agentkernel_types::{NetworkMode, NetworkPolicy, ProfileGrants};
 
 use crate::{
     GrantOrigins, Origin, Overrides, Resolved, Setting, Sources,
@@ -52,14 +52,20 @@ fn resolved(
     project: Option<&Layer>,
 ) -> Resolved {
     let [network, mount_cwd, mount_home, pass_env, read_only] = walls.grants;
-    let mode = if network.value {
-        NetworkMode::Host
-    } else {
-        NetworkMode::None
+    let profile = walls.profile.value.grants().network;
+    let mode = match (flags.network, network.value) {
+        (Some(mode), _) => mode,
+        (None, false) => NetworkMode::None,
+        (None, true) if profile == NetworkMode::None => NetworkMode::Public,
+        (None, true) => profile,
     };
-    let named = network.origin != Origin::Profile;
+    let policy = NetworkPolicy {
+        mode,
+        allow: flags.allow.clone(),
+        deny: flags.deny.clone(),
+    };
     let grants = ProfileGrants {
-        network: network.value,
+        network: mode,
         mount_cwd: mount_cwd.value,
         mount_home: mount_home.value,
         pass_env: pass_env.value,
@@ -72,7 +78,9 @@ fn resolved(
         name: flagged(&flags.name, "--name").or_else(|| from(project, |layer| &layer.values.name)),
         profile: walls.profile,
         grants,
-        network: named.then(|| Setting::new(flags.network.unwrap_or(mode), network.origin.clone())),
+        network: Setting::new(policy, network.origin.clone()),
+        ports: flags.ports.clone(),
+        name_servers: flags.name_servers.clone(),
         grant_origins: GrantOrigins {
             network: network.origin,
             mount_cwd: mount_cwd.origin,

@@ -1,9 +1,13 @@
 //! The whole way from the sources to the settings in force.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use agentkernel_types::{
-    BackendName, ErrorKind, ImageRef, Isolation, NetworkMode, Profile, ProfileGrants, Resources, SandboxName,
+    BackendName, ErrorKind, ImageRef, Isolation, NetworkPolicy, Profile, ProfileGrants, PublishedPort, Resources,
+    SandboxName,
 };
 
 use crate::{
@@ -23,7 +27,7 @@ use crate::{
 pub struct Resolved {
     pub name: Option<Setting<SandboxName>>,
     pub profile: Setting<Profile>,
-    /// What holds in the end, whoever said it. `grants.network` agrees with `network`.
+    /// What holds in the end, whoever said it. `grants.network` is the mode of `network`.
     pub grants: ProfileGrants,
     pub grant_origins: GrantOrigins,
     pub image: Option<Setting<ImageRef>>,
@@ -31,8 +35,10 @@ pub struct Resolved {
     pub runtime: Option<Setting<String>>,
     pub backend: Option<Setting<BackendName>>,
     pub isolation: Option<Setting<Isolation>>,
-    /// None: nobody named it, so the profile decides (see `grants.network`).
-    pub network: Option<Setting<NetworkMode>>,
+    /// What may be reached. The origin is that of the mode.
+    pub network: Setting<NetworkPolicy>,
+    pub ports: Vec<PublishedPort>,
+    pub name_servers: Vec<SocketAddr>,
     pub resources: Resources,
     pub resource_origins: ResourceOrigins,
     pub agent: Option<Setting<String>>,

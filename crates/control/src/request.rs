@@ -1,11 +1,11 @@
 //! What is asked: flags, environment, project file and user file, already layered into one.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use crate::ImageAccess;
 use agentkernel_types::{
-    BackendName, Command, EnvVar, GuestPath, ImageRef, Isolation, Mount, NetworkMode, Profile, ProfileGrants,
-    Resources, SandboxName, StdinMode, TerminalSize, UserSpec,
+    BackendName, Command, EnvVar, GuestPath, ImageRef, Isolation, Mount, NetworkPolicy, Profile, ProfileGrants,
+    PublishedPort, Resources, SandboxName, StdinMode, TerminalSize, UserSpec,
 };
 
 /// A sandbox as it is asked for. The engine plans a `SandboxSpec` from it.
@@ -26,8 +26,14 @@ pub struct SandboxRequest {
     pub profile: Profile,
     /// The profile's grants with all overrides applied.
     pub grants: ProfileGrants,
-    /// None: what the grants say.
-    pub network: Option<NetworkMode>,
+    /// What it may reach. The mode is the one in force, whoever said it.
+    pub network: NetworkPolicy,
+    /// Where the mode came from, for people: `the profile moderate`, `--network`.
+    pub network_origin: String,
+    /// Ports of the host that lead into the sandbox.
+    pub ports: Vec<PublishedPort>,
+    /// Who is asked for names. None: who the host asks.
+    pub name_servers: Vec<SocketAddr>,
     /// The project: what `mount_cwd` mounts and detection looks at. Absolute.
     pub project_dir: PathBuf,
     /// What `mount_home` mounts. Absolute. None: unknown.

@@ -20,7 +20,7 @@ use std::{
 
 use agentkernel_egress::{Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun};
 use agentkernel_policy::CompiledNetwork;
-use agentkernel_types::{EgressMode, NetworkPolicy};
+use agentkernel_types::{NetworkMode, NetworkPolicy};
 
 const SERVER: &str = "93.184.215.14";
 const RESOLVER: &str = "9.9.9.9";
@@ -131,7 +131,7 @@ impl Contestant {
         let descriptor = tun::take_over(here.as_fd()).unwrap();
         let addresses = Addresses::default();
         let offload = tun::prepare(&addresses).offload();
-        let mode = std::env::var("MODE").map_or(EgressMode::Public, |mode| mode.parse().unwrap());
+        let mode = std::env::var("MODE").map_or(NetworkMode::Public, |mode| mode.parse().unwrap());
         let mut policy = NetworkPolicy::of(mode);
         policy.allow = vec![SERVER.parse().unwrap(), "*.test".parse().unwrap()];
         let options = Options {

@@ -5,11 +5,12 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use agentkernel_policy::Verdict;
-use agentkernel_types::{DomainName, Protocol};
+pub(crate) use agentkernel_types::{Attempt, Direction, Flow};
+use agentkernel_types::{Denial, DomainName, NetworkEvent, NetworkEventKind, Protocol};
 use tokio::sync::mpsc;
 
 use crate::statistics::Counters;
@@ -19,87 +20,18 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Denials that are remembered for that: a sandbox that makes more different ones repeats some events.
 const REMEMBERED: usize = 256;
 
-/// Something that the log wants to know.
-#[derive(Clone, Debug)]
-pub enum EgressEvent {
-    Opened(Flow),
-    Closed {
-        flow: Flow,
-        sent: u64,
-        received: u64,
-        lasted: Duration,
-    },
-    Denied(Denial),
-}
-
-/// A connection, or datagrams between two ends.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Flow {
-    /// Counts from 1 in each sandbox; the same in both events of a flow.
-    pub number: u64,
-    pub at: SystemTime,
-    pub direction: Direction,
-    pub protocol: Protocol,
-    /// In the sandbox.
-    pub inside: SocketAddr,
-    /// Outside: the destination of a flow that leaves, the source of one that comes in.
-    pub outside: SocketAddr,
-    /// The names that were answered with that address in this sandbox.
-    pub names: Vec<DomainName>,
-    /// The rule that allowed it.
-    pub rule: String,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Direction {
-    Leaving,
-    /// To a published port.
-    Entering,
-}
-
-/// Something that the policy refused.
-#[derive(Clone, Debug)]
-pub struct Denial {
-    pub at: SystemTime,
-    pub attempt: Attempt,
-    pub name: Option<DomainName>,
-    /// The port is 0 for a name that was looked up and for ICMP.
-    pub to: Option<SocketAddr>,
-    pub protocol: Protocol,
-    /// Of an HTTP request.
-    pub method: Option<String>,
-    pub verdict: Verdict,
-    /// How often the same was refused since it was last told, this time included.
-    pub times: u64,
-}
-
-/// At which of its moments an attempt was refused.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Attempt {
-    /// A name was looked up.
-    Lookup,
-    /// A name was answered with an address that it must not have.
-    Answer,
-    /// A connection or a datagram was about to leave.
-    Connect,
-    /// The bytes of a connection claimed another name, or none.
-    Claim,
-    /// It existed when the policy changed.
-    Existing,
-}
-
 #[derive(Eq, Hash, PartialEq)]
 struct Sameness(Attempt, Option<DomainName>, Option<SocketAddr>, Protocol, String);
 
 pub(crate) struct Events {
-    sender: mpsc::Sender<EgressEvent>,
+    sender: mpsc::Sender<NetworkEvent>,
     counters: Arc<Counters>,
     recent: RefCell<HashMap<Sameness, (Instant, u64)>>,
     flows: Cell<u64>,
 }
 
 impl Events {
-    pub fn new(sender: mpsc::Sender<EgressEvent>, counters: Arc<Counters>) -> Self {
+    pub fn new(sender: mpsc::Sender<NetworkEvent>, counters: Arc<Counters>) -> Self {
         Self {
             sender,
             counters,
@@ -115,7 +47,7 @@ impl Events {
 
     pub fn opened(&self, flow: &Flow) {
         self.counters.flows_opened.fetch_add(1, Ordering::Relaxed);
-        self.tell(EgressEvent::Opened(flow.clone()));
+        self.tell(NetworkEventKind::Opened(flow.clone()));
     }
 
     pub fn closed(&self, flow: Flow, sent: u64, received: u64, lasted: Duration) {
@@ -124,11 +56,11 @@ impl Events {
         self.counters
             .bytes_received
             .fetch_add(received, Ordering::Relaxed);
-        self.tell(EgressEvent::Closed {
+        self.tell(NetworkEventKind::Closed {
             flow,
             sent,
             received,
-            lasted,
+            lasted_ms: milliseconds(lasted),
         });
     }
 
@@ -155,15 +87,15 @@ impl Events {
         self.counters.denied.fetch_add(1, Ordering::Relaxed);
         let same = Sameness(attempt, name.clone(), to, protocol, verdict.rule.clone());
         let Some(times) = self.due(same) else { return };
-        let at = SystemTime::now();
-        self.tell(EgressEvent::Denied(Denial {
-            at,
+        self.tell(NetworkEventKind::Denied(Denial {
             attempt,
             name,
             to,
             protocol,
             method,
-            verdict,
+            rule: verdict.rule,
+            reason: verdict.reason,
+            remedy: verdict.remedy,
             times,
         }));
     }
@@ -189,9 +121,15 @@ impl Events {
         Some(1)
     }
 
-    fn tell(&self, event: EgressEvent) {
+    fn tell(&self, kind: NetworkEventKind) {
+        let at_ms = milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let event = NetworkEvent { at_ms, kind };
         if self.sender.try_send(event).is_err() {
             self.counters.events_lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

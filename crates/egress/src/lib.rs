@@ -28,7 +28,6 @@ mod udp;
 
 pub use dial::{Connection, Dial, Dialling, HostSockets, Outgoing};
 pub use egress::{Egress, Error, start};
-pub use events::{Attempt, Denial, Direction, EgressEvent, Flow};
 pub use link::Device;
 pub use options::{Addresses, Options, Pair, Upstreams};
 pub use packet::Dropped;

@@ -7,9 +7,10 @@ use std::{
 };
 
 use agentkernel_policy::CompiledNetwork;
+use agentkernel_types::NetworkEvent;
 use tokio::sync::mpsc;
 
-use crate::{dial::Dial, events::EgressEvent};
+use crate::dial::Dial;
 
 /// How one sandbox is connected.
 pub struct Options {
@@ -18,7 +19,7 @@ pub struct Options {
     pub upstreams: Upstreams,
     pub dial: Arc<dyn Dial>,
     /// Never waited for: an event that finds no room is counted as lost.
-    pub events: mpsc::Sender<EgressEvent>,
+    pub events: mpsc::Sender<NetworkEvent>,
 }
 
 /// The addresses on the link. Each sandbox has a link of its own, so all may have the same.

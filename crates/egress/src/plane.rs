@@ -223,7 +223,7 @@ impl Plane {
 #[doc(hidden)]
 pub fn fuzz(packets: &[u8]) {
     use crate::{HostSockets, Upstreams};
-    use agentkernel_types::{EgressMode, NetworkPolicy};
+    use agentkernel_types::{NetworkMode, NetworkPolicy};
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;
     };
@@ -231,7 +231,7 @@ pub fn fuzz(packets: &[u8]) {
         let Ok((ours, _theirs)) = std::os::unix::net::UnixDatagram::pair() else {
             return;
         };
-        let Ok(policy) = CompiledNetwork::new(&NetworkPolicy::of(EgressMode::None)) else {
+        let Ok(policy) = CompiledNetwork::new(&NetworkPolicy::of(NetworkMode::None)) else {
             return;
         };
         let options = Options {

@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use agentkernel_policy::CompiledNetwork;
@@ -153,8 +153,7 @@ impl Flow {
 async fn carry(plane: Rc<Plane>, flow: Rc<Flow>, to: SocketAddr) {
     let begin = Instant::now();
     let description = events::Flow {
-        number: plane.events.next_flow(),
-        at: SystemTime::now(),
+        flow: plane.events.next_flow(),
         direction: Direction::Leaving,
         protocol: Protocol::Udp,
         inside: flow.key.inside,

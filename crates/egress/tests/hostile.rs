@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use agentkernel_egress::inspect::{FlowGuard, Refusal};
 use agentkernel_policy::CompiledNetwork;
-use agentkernel_types::{DomainName, EgressMode, NetworkPolicy, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, NetworkPolicy, Protocol};
 
 const WEB: &str = "93.184.215.14:80";
 const TLS: &str = "93.184.215.14:443";
@@ -13,7 +13,7 @@ const TLS: &str = "93.184.215.14:443";
 fn policy() -> Arc<CompiledNetwork> {
     let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().expect(text)).collect();
     let policy = NetworkPolicy {
-        mode: EgressMode::Allowlist,
+        mode: NetworkMode::Allowlist,
         allow: rules(&[
             "allowed.example:80,443",
             "*.zone.example:80,443",

@@ -1,6 +1,7 @@
 //! The engine itself: its options, and the inner API as one line a use case.
 
 use std::{
+    ffi::OsString,
     path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
@@ -23,6 +24,8 @@ pub struct EngineOptions {
     pub paths: Paths,
     /// In the order of preference among backends of the same isolation grade.
     pub descriptors: Vec<&'static Descriptor>,
+    /// See [`Settings::network_program`].
+    pub network_program: Vec<OsString>,
 }
 
 /// Runs in the process of whoever asks; cloning it is cheap. Making one touches nothing.
@@ -45,6 +48,7 @@ impl Engine {
         let EngineOptions {
             paths,
             mut descriptors,
+            network_program,
         } = options;
         // Stable: the order of registration decides among equals.
         descriptors.sort_by_key(|descriptor| std::cmp::Reverse(descriptor.isolation));
@@ -52,6 +56,7 @@ impl Engine {
             runtime_dir: paths.runtime.clone(),
             cache_dir: paths.cache.clone(),
             images_dir: paths.images(),
+            network_program,
         };
         let (connected, store) = (Mutex::default(), OnceLock::new());
         Self {

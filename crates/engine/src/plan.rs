@@ -1,9 +1,9 @@
 //! From a request to a specification. Pure: the facts of the host and the capabilities of the backend are given.
 
-use agentkernel_backend::{Capabilities, Result};
+use agentkernel_backend::{Capabilities, Error, Result};
 use agentkernel_control::{Choice, Notice, SandboxRequest};
 use agentkernel_types::{
-    EnvVar, GuestPath, Lifetime, Mount, NetworkMode, Resources, RootAccess, SandboxId, SandboxSpec,
+    EnvVar, GuestPath, Lifetime, Mount, NetworkMode, NetworkPolicy, Resources, RootAccess, SandboxId, SandboxSpec,
 };
 
 use crate::{facts::Facts, failure::from_policy, images::Found};
@@ -30,7 +30,7 @@ pub(crate) fn plan(
         mut choices,
         notices,
     } = found;
-    let network = network(request, &mut choices);
+    let network = network(request, &mut choices)?;
     let (mounts, workdir) = mounts(request, facts, &mut choices)?;
     let spec = SandboxSpec {
         id,
@@ -44,7 +44,9 @@ pub(crate) fn plan(
         } else {
             RootAccess::Writable
         },
-        network,
+        network: network.into(),
+        ports: request.ports.clone(),
+        name_servers: request.name_servers.clone(),
         mounts,
         env: env(request, facts),
         workdir,
@@ -66,23 +68,30 @@ fn choice(what: &'static str, value: impl ToString, why: impl Into<String>) -> C
     }
 }
 
-fn network(request: &SandboxRequest, choices: &mut Vec<Choice>) -> NetworkMode {
-    let profile = request.profile;
-    let (mode, why) = match (request.grants.network, request.network) {
-        (_, Some(NetworkMode::None)) => (NetworkMode::None, "asked for".to_owned()),
-        (false, _) => (
-            NetworkMode::None,
-            format!("the profile {profile} as it is set grants no network"),
-        ),
-        (true, _) => (
-            NetworkMode::Host,
-            format!(
-                "the profile {profile} as it is set grants a network, and the host's is the only one there is yet"
+fn network(request: &SandboxRequest, choices: &mut Vec<Choice>) -> Result<NetworkPolicy> {
+    let policy = &request.network;
+    // A rule that no policy can have is told before anything is made.
+    agentkernel_policy::CompiledNetwork::new(policy).map_err(from_policy("network"))?;
+    choices.push(choice("network", policy.mode, request.network_origin.clone()));
+    let rules = [("allow", &policy.allow), ("deny", &policy.deny)];
+    for (what, rules) in rules {
+        choices.extend(rules.iter().map(|rule| choice(what, rule, "")));
+    }
+    if !request.ports.is_empty() && matches!(policy.mode, NetworkMode::None | NetworkMode::Host) {
+        let (message, hint) = match policy.mode {
+            NetworkMode::None => (
+                "a sandbox without a network has no ports to publish",
+                "pass --network allowlist: it reaches nothing that no rule allows, and can be reached",
             ),
-        ),
-    };
-    choices.push(choice("network", mode, why));
-    mode
+            _ => (
+                "a sandbox that shares the host's network has no ports of its own",
+                "leave out --publish: what listens inside listens on the host already",
+            ),
+        };
+        return Err(Error::unsupported("create", "ports", message).hint(hint));
+    }
+    choices.extend(request.ports.iter().map(|port| choice("port", port, "published")));
+    Ok(policy.clone())
 }
 
 /// Parents before what lies beneath them. What was asked for by name takes the place of a piece of the home folder.

@@ -88,7 +88,7 @@ fn started(chosen: &Chosen) -> EventKind {
         backend: descriptor.name.to_owned(),
         isolation: descriptor.isolation,
         image: spec.image.clone(),
-        network: spec.network,
+        network: spec.network.policy.mode,
     }
 }
 

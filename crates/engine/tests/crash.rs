@@ -63,6 +63,7 @@ async fn fake_of(stage: &Stage) -> std::sync::Arc<dyn agentkernel_backend::Backe
     let paths = paths(&stage.folder);
     let settings = agentkernel_backend::Settings {
         images_dir: paths.images(),
+        network_program: Vec::new(),
         runtime_dir: paths.runtime,
         cache_dir: paths.cache,
     };

@@ -3,13 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use agentkernel_policy::{CompiledNetwork, Denied, PRESETS, Verdict, find_preset};
-use agentkernel_types::{DomainName, EgressMode, NetworkPolicy, NetworkRule, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, NetworkPolicy, NetworkRule, Protocol};
 
 fn rules(texts: &[&str]) -> Vec<NetworkRule> {
     texts.iter().map(|text| text.parse().expect(text)).collect()
 }
 
-fn compile(mode: EgressMode, allow: &[&str], deny: &[&str]) -> Result<CompiledNetwork, Denied> {
+fn compile(mode: NetworkMode, allow: &[&str], deny: &[&str]) -> Result<CompiledNetwork, Denied> {
     CompiledNetwork::new(&NetworkPolicy {
         mode,
         allow: rules(allow),
@@ -17,7 +17,7 @@ fn compile(mode: EgressMode, allow: &[&str], deny: &[&str]) -> Result<CompiledNe
     })
 }
 
-fn policy(mode: EgressMode, allow: &[&str], deny: &[&str]) -> CompiledNetwork {
+fn policy(mode: NetworkMode, allow: &[&str], deny: &[&str]) -> CompiledNetwork {
     compile(mode, allow, deny).expect("the policy is valid")
 }
 
@@ -48,7 +48,7 @@ fn denied(verdict: &Verdict, rule: &str) {
     assert!(!verdict.reason.ends_with('.'), "{verdict:?}");
 }
 
-use EgressMode::{Allowlist, Host, None as NoNetwork, Open, Public};
+use NetworkMode::{Allowlist, Host, None as NoNetwork, Open, Public};
 
 /// Every way in which 169.254.169.254, 10.0.0.1 or 127.0.0.1 hides in an IPv6 address.
 fn spellings(four: [u8; 4]) -> Vec<IpAddr> {

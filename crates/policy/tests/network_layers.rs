@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 
 use agentkernel_policy::{CompiledNetwork, NetworkLayer, layer_network, tighten_network};
-use agentkernel_types::{DomainName, EgressMode, NetworkPolicy, NetworkRule, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, NetworkPolicy, NetworkRule, Protocol};
 use proptest::prelude::*;
 
-use EgressMode::{Allowlist, None as NoNetwork, Open, Public};
+use NetworkMode::{Allowlist, None as NoNetwork, Open, Public};
 
 fn rules(texts: &[&str]) -> Vec<NetworkRule> {
     texts.iter().map(|text| text.parse().expect(text)).collect()
 }
 
-fn policy(mode: EgressMode, allow: &[&str], deny: &[&str]) -> NetworkPolicy {
+fn policy(mode: NetworkMode, allow: &[&str], deny: &[&str]) -> NetworkPolicy {
     NetworkPolicy {
         mode,
         allow: rules(allow),
@@ -20,7 +20,7 @@ fn policy(mode: EgressMode, allow: &[&str], deny: &[&str]) -> NetworkPolicy {
     }
 }
 
-fn project(mode: Option<EgressMode>, allow: Option<&[&str]>, deny: &[&str]) -> NetworkLayer {
+fn project(mode: Option<NetworkMode>, allow: Option<&[&str]>, deny: &[&str]) -> NetworkLayer {
     NetworkLayer {
         mode,
         allow: allow.map(rules),
@@ -53,7 +53,7 @@ fn a_project_may_be_stricter() {
 #[test]
 fn a_wish_to_widen_is_refused_by_name_with_the_way_out() {
     let user = policy(Allowlist, &["*.example.org:443", "preset:npm"], &[]);
-    for mode in [Public, Open, EgressMode::Host] {
+    for mode in [Public, Open, NetworkMode::Host] {
         let refused = tighten_network(&user, &project(Some(mode), None, &[])).refused;
         assert_eq!(refused.len(), 1);
         assert!(
@@ -210,7 +210,7 @@ fn some_rules() -> impl Strategy<Value = Vec<NetworkRule>> {
     prop::collection::vec(prop::sample::select(RULES), 0..6).prop_map(|texts| rules(&texts))
 }
 
-fn mode() -> impl Strategy<Value = EgressMode> {
+fn mode() -> impl Strategy<Value = NetworkMode> {
     prop::sample::select(&[NoNetwork, Allowlist, Public, Open][..])
 }
 

@@ -19,6 +19,10 @@ pub struct Capabilities {
     pub read_only_root: bool,
     /// The modes that can be had; anything else is refused.
     pub networks: Vec<NetworkMode>,
+    /// The policy of a running sandbox can be replaced, and its denials are told.
+    pub network_edits: bool,
+    /// Ports of the host can lead into a sandbox.
+    pub publish_ports: bool,
     pub user: bool,
     pub limit_cpus: bool,
     pub limit_memory: bool,

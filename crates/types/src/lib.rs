@@ -13,10 +13,11 @@ mod image_event;
 mod isolation;
 mod mount;
 mod name;
-mod network;
+mod network_event;
 mod network_policy;
 mod path;
 mod profile;
+mod published_port;
 mod pull_policy;
 mod resources;
 mod spec;
@@ -33,13 +34,14 @@ pub use image_event::{ImageEvent, LayerState};
 pub use isolation::Isolation;
 pub use mount::Mount;
 pub use name::{BackendName, SandboxId, SandboxName};
-pub use network::NetworkMode;
+pub use network_event::{Attempt, Denial, Direction, Flow, NetworkEvent, NetworkEventKind};
 pub use network_policy::{
-    DomainName, EgressMode, IpNetwork, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName, Protocol,
-    Target,
+    DomainName, Effect, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName, Protocol,
+    Target, TemporaryRule, TimedPolicy,
 };
 pub use path::GuestPath;
 pub use profile::{Profile, ProfileGrants};
+pub use published_port::PublishedPort;
 pub use pull_policy::PullPolicy;
 pub use resources::Resources;
 pub use spec::{Lifetime, RootAccess, SandboxSpec};

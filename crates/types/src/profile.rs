@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ParseError;
+use crate::{NetworkMode, ParseError};
 
 /// A named set of grants. Whatever the profile, every sandbox has no capability, no_new_privs,
 /// seccomp, namespaces of its own and limits.
@@ -20,7 +20,7 @@ pub enum Profile {
 /// What a profile grants beyond a bare sandbox.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ProfileGrants {
-    pub network: bool,
+    pub network: NetworkMode,
     /// The current folder, writable, at the same path.
     pub mount_cwd: bool,
     /// The home folder, read-only, without credential stores.
@@ -45,21 +45,21 @@ impl Profile {
     pub const fn grants(self) -> ProfileGrants {
         match self {
             Self::Permissive => ProfileGrants {
-                network: true,
+                network: NetworkMode::Open,
                 mount_cwd: true,
                 mount_home: true,
                 pass_env: true,
                 read_only: false,
             },
             Self::Moderate => ProfileGrants {
-                network: true,
+                network: NetworkMode::Public,
                 mount_cwd: false,
                 mount_home: false,
                 pass_env: false,
                 read_only: false,
             },
             Self::Restrictive => ProfileGrants {
-                network: false,
+                network: NetworkMode::None,
                 mount_cwd: false,
                 mount_home: false,
                 pass_env: false,

@@ -1,10 +1,12 @@
 //! A sandbox, completely planned: what a backend is asked to make.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, Resources, SandboxId, SandboxName,
-    UserSpec,
+    Digest, EnvVar, GuestPath, ImageRef, Mount, Profile, PublishedPort, Resources, SandboxId, SandboxName,
+    TimedPolicy, UserSpec,
 };
 
 /// Every field is honoured or refused by name; none is a hint.
@@ -21,7 +23,13 @@ pub struct SandboxSpec {
     /// Where the grants came from; the fields below are what counts.
     pub profile: Profile,
     pub root: RootAccess,
-    pub network: NetworkMode,
+    pub network: TimedPolicy,
+    /// Ports of the host that lead into the sandbox.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
+    /// Who is asked for names that the policy allows. None: who the host asks.
+    #[serde(default)]
+    pub name_servers: Vec<SocketAddr>,
     /// In the order in which they are mounted: a later one may lie beneath an earlier one.
     pub mounts: Vec<Mount>,
     /// The environment of every command, on top of what the image sets.

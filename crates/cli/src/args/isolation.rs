@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NetworkMode, Profile, TimeSpan,
-    UserSpec,
+    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NetworkMode, NetworkRule, Profile,
+    PublishedPort, TimeSpan, UserSpec,
 };
 use clap::{
     Args,
@@ -17,7 +17,7 @@ pub struct IsolationArgs {
     #[arg(short, long)]
     pub image: Option<ImageRef>,
     /// The security profile
-    #[arg(short, long, value_parser = profiles())]
+    #[arg(long, value_parser = profiles())]
     pub profile: Option<Profile>,
     /// The backend that makes the sandbox
     #[arg(short = 'B', long)]
@@ -25,9 +25,20 @@ pub struct IsolationArgs {
     /// The weakest isolation that will do; nothing weaker is ever used
     #[arg(long, value_name = "GRADE", value_parser = grades())]
     pub isolation: Option<Isolation>,
-    /// The network: none (loopback only) or host (this machine's own)
+    /// What may be reached: none, allowlist (what --allow names), public (no private ranges), open, or host (this
+    /// machine's own network, without any policy)
     #[arg(long, value_name = "MODE", value_parser = network_modes())]
     pub network: Option<NetworkMode>,
+    /// Allow one destination, as in pypi.org:443, *.example.org, 10.1.0.0/16, preset:npm or host:11434; without
+    /// another word about the network nothing else is reached
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<NetworkRule>,
+    /// Deny one destination, whatever is allowed
+    #[arg(long, value_name = "RULE")]
+    pub deny: Vec<NetworkRule>,
+    /// Let a port of this machine lead into the sandbox; on the loopback unless an address is given
+    #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:SANDBOX[/udp]")]
+    pub ports: Vec<PublishedPort>,
     /// No network but loopback, as --network none
     #[arg(long, conflicts_with = "network")]
     pub no_network: bool,
@@ -88,5 +99,5 @@ fn grades() -> impl TypedValueParser<Value = Isolation> {
 }
 
 fn network_modes() -> impl TypedValueParser<Value = NetworkMode> {
-    PossibleValuesParser::new(["none", "host"]).try_map(|name| name.parse::<NetworkMode>())
+    PossibleValuesParser::new(NetworkMode::ALL.map(NetworkMode::as_str)).try_map(|name| name.parse::<NetworkMode>())
 }

@@ -24,7 +24,7 @@ pub fn sandboxes(sandboxes: &[SandboxInfo]) -> String {
             sandbox.backend.clone(),
             sandbox.isolation.to_string(),
             sandbox.spec.image.to_string(),
-            sandbox.spec.network.to_string(),
+            sandbox.spec.network.policy.mode.to_string(),
             age(now().saturating_sub(sandbox.created_at)),
         ]
     });

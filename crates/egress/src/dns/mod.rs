@@ -21,7 +21,7 @@ use std::{
 };
 
 use agentkernel_policy::{CompiledNetwork, Verdict};
-use agentkernel_types::{DomainName, EgressMode, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, Protocol};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     time::timeout,
@@ -163,8 +163,8 @@ async fn answer(plane: &Rc<Plane>, question: &Question) -> Outcome {
     }
     match question.kind {
         Kind::A | Kind::Aaaa => {}
-        Kind::Other if mode != EgressMode::Allowlist => {}
-        Kind::Reverse if mode != EgressMode::Allowlist && may_be_named(plane, question) => {}
+        Kind::Other if mode != NetworkMode::Allowlist => {}
+        Kind::Reverse if mode != NetworkMode::Allowlist && may_be_named(plane, question) => {}
         // Parameters of services would lead past the inspection of names, and nobody needs them.
         _ => return Outcome::Nothing,
     }

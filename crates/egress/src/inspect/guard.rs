@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use agentkernel_policy::{CompiledNetwork, Verdict};
-use agentkernel_types::{DomainName, EgressMode};
+use agentkernel_types::{DomainName, NetworkMode};
 
 use super::{
     ClientHello, ClientHelloReader, Host, Malformed, RequestHead, Seen, ServerName, http_body::BodyReader,
@@ -245,7 +245,7 @@ impl FlowGuard {
 
     fn judge_request(&self, head: &RequestHead) -> Result<(), Refusal> {
         let method = Some(head.method.clone());
-        if head.upgrade && self.policy.mode() == EgressMode::Allowlist {
+        if head.upgrade && self.policy.mode() == NetworkMode::Allowlist {
             return Err(self.malformed("an Upgrade leaves HTTP, where requests can be judged"));
         }
         let Some(authority) = &head.authority else {

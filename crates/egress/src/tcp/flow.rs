@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     task::Waker,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use agentkernel_policy::CompiledNetwork;
@@ -136,8 +136,7 @@ impl Flow {
             None => "published port".to_owned(),
         };
         events::Flow {
-            number: plane.events.next_flow(),
-            at: SystemTime::now(),
+            flow: plane.events.next_flow(),
             direction: if self.way.is_some() {
                 Direction::Leaving
             } else {

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use agentkernel_egress::{Attempt, EgressEvent};
+use agentkernel_types::{Attempt, NetworkEventKind};
 
 use crate::{
     world::{OTHER, SERVER, World, allowlist, echo, open},
@@ -37,8 +37,8 @@ fn a_connection_that_the_new_policy_denies_is_cut_when_the_edit_returns() {
         "{error}"
     );
     say(&mut kept).expect("the other one is not touched");
-    let event = world.wait_for(|event| matches!(event, EgressEvent::Denied(_)));
-    let EgressEvent::Denied(denial) = event else {
+    let event = world.wait_for(|event| matches!(event, NetworkEventKind::Denied(_)));
+    let NetworkEventKind::Denied(denial) = event else {
         unreachable!()
     };
     assert_eq!(denial.attempt, Attempt::Existing);

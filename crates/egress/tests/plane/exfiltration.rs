@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agentkernel_egress::EgressEvent;
+use agentkernel_types::NetworkEventKind;
 use domain::base::Rtype;
 
 use crate::{
@@ -141,7 +141,7 @@ fn not_one_packet_leaves_an_allowlist() {
     let denied = world
         .events()
         .iter()
-        .filter(|event| matches!(event, EgressEvent::Denied(_)))
+        .filter(|event| matches!(event, NetworkEventKind::Denied(_)))
         .count();
     assert!(denied > 50, "each is explained: {denied}");
 }
@@ -242,7 +242,7 @@ fn the_first_bytes_do_not_leave_when_they_name_somebody_else() {
     }
     assert_eq!(counts(), (3, 2));
     world.wait_for(
-        |event| matches!(event, EgressEvent::Denied(denial) if denial.method.as_deref() == Some("GET")),
+        |event| matches!(event, NetworkEventKind::Denied(denial) if denial.method.as_deref() == Some("GET")),
     );
 }
 

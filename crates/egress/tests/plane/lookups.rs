@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use agentkernel_egress::{Attempt, EgressEvent};
+use agentkernel_types::{Attempt, NetworkEventKind};
 use domain::base::{Message, Rtype, iana::Rcode};
 
 use crate::{
@@ -46,13 +46,13 @@ fn a_name_that_no_rule_allows_does_not_exist_and_nobody_is_asked() {
     world.names.set("evil.test", &[OTHER]);
     assert_eq!(world.resolve("evil.test").unwrap_err(), "NXDOMAIN");
     assert!(world.names.asked.lock().unwrap().is_empty());
-    let event = world.wait_for(|event| matches!(event, EgressEvent::Denied(_)));
-    let EgressEvent::Denied(denial) = event else {
+    let event = world.wait_for(|event| matches!(event, NetworkEventKind::Denied(_)));
+    let NetworkEventKind::Denied(denial) = event else {
         unreachable!()
     };
     assert_eq!(denial.attempt, Attempt::Lookup);
     assert_eq!(denial.name.unwrap().as_str(), "evil.test");
-    assert!(denial.verdict.remedy.unwrap().contains("evil.test"));
+    assert!(denial.remedy.unwrap().contains("evil.test"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     world::{OTHER, SERVER, SERVER_V6, World, echo, open, pattern},
     world_or_return,
 };
-use agentkernel_egress::EgressEvent;
+use agentkernel_types::NetworkEventKind;
 
 fn address(text: &str, port: u16) -> SocketAddr {
     SocketAddr::new(text.parse().unwrap(), port)
@@ -183,8 +183,8 @@ fn a_flow_is_told_with_its_bytes() {
     let mut world = world_or_return!(open());
     let to = world.serve(SERVER, 7, echo);
     talk(&world, to, &[7; 5000]);
-    let closed = world.wait_for(|event| matches!(event, EgressEvent::Closed { .. }));
-    let EgressEvent::Closed {
+    let closed = world.wait_for(|event| matches!(event, NetworkEventKind::Closed { .. }));
+    let NetworkEventKind::Closed {
         flow, sent, received, ..
     } = closed
     else {

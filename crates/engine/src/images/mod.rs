@@ -88,6 +88,7 @@ mod tests {
         let engine = Engine::new(EngineOptions {
             paths,
             descriptors: Vec::new(),
+            network_program: Vec::new(),
         });
         let spec: SandboxSpec = serde_json::from_value(serde_json::json!({
             "id": "000000000000",

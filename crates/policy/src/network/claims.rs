@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use agentkernel_types::{DomainName, EgressMode, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, Protocol};
 
 use super::{CompiledNetwork, Verdict, connections::described, walls::Wall};
 
@@ -28,7 +28,7 @@ impl CompiledNetwork {
         if let Some(entry) = by_address {
             return Verdict::allowed_by(entry, &described(to, Protocol::Tcp));
         }
-        if self.mode != EgressMode::Allowlist {
+        if self.mode != NetworkMode::Allowlist {
             let mode = self.mode;
             return Verdict::allowed(format!("mode {mode}"), format!("no rule denies {claimed}"));
         }
@@ -49,7 +49,7 @@ impl CompiledNetwork {
 
     /// Whether anything that a TCP connection says about itself could be denied.
     pub fn inspects(&self, pinned: &[DomainName], to: SocketAddr) -> bool {
-        let by_mode = !matches!(self.mode, EgressMode::None | EgressMode::Host);
+        let by_mode = !matches!(self.mode, NetworkMode::None | NetworkMode::Host);
         by_mode && (self.deny.has_names() || !self.anonymous(pinned, to).allowed)
     }
 
@@ -65,7 +65,7 @@ impl CompiledNetwork {
         if let Some(entry) = self.allowed_address(to.ip(), wall.as_ref(), port) {
             return Verdict::allowed_by(entry, &what);
         }
-        if self.mode != EgressMode::Allowlist {
+        if self.mode != NetworkMode::Allowlist {
             let mode = self.mode;
             return Verdict::allowed(
                 format!("mode {mode}"),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agentkernel_types::{DomainName, EgressMode, IpNetwork, NetworkPolicy, NetworkRule, Protocol, Target};
+use agentkernel_types::{DomainName, NetworkMode, IpNetwork, NetworkPolicy, NetworkRule, Protocol, Target};
 
 use super::{
     Verdict,
@@ -15,7 +15,7 @@ use crate::Denied;
 /// A policy in the form that is fast to ask: a lookup costs as many steps as a name has labels.
 #[derive(Clone, Debug)]
 pub struct CompiledNetwork {
-    pub(super) mode: EgressMode,
+    pub(super) mode: NetworkMode,
     pub(super) allow: Rules,
     pub(super) deny: Rules,
     pub(super) own: Vec<IpNetwork>,
@@ -55,7 +55,7 @@ impl CompiledNetwork {
         }
     }
 
-    pub const fn mode(&self) -> EgressMode {
+    pub const fn mode(&self) -> NetworkMode {
         self.mode
     }
 
@@ -79,15 +79,15 @@ impl CompiledNetwork {
     /// The modes that need no look at any rule.
     pub(super) fn by_mode_alone(&self, what: &str) -> Option<Verdict> {
         match self.mode {
-            EgressMode::None => Some(Verdict::denied(
+            NetworkMode::None => Some(Verdict::denied(
                 "mode none",
                 format!("this sandbox has no network, so {what} cannot be reached"),
             )),
-            EgressMode::Host => Some(Verdict::allowed(
+            NetworkMode::Host => Some(Verdict::allowed(
                 "mode host",
                 "this sandbox shares the host's network and no policy is applied to it",
             )),
-            EgressMode::Allowlist | EgressMode::Public | EgressMode::Open => None,
+            NetworkMode::Allowlist | NetworkMode::Public | NetworkMode::Open => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use agentkernel_types::{DomainName, EgressMode, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, Protocol};
 
 use super::{CompiledNetwork, Verdict, rules::Entry, walls::Wall};
 
@@ -72,7 +72,7 @@ impl CompiledNetwork {
                 false => denied,
             };
         }
-        if self.mode != EgressMode::Allowlist {
+        if self.mode != NetworkMode::Allowlist {
             let mode = self.mode;
             return Verdict::allowed(format!("mode {mode}"), format!("no rule denies {}", to.ip()));
         }
@@ -109,8 +109,8 @@ impl CompiledNetwork {
     /// leads there only if it writes the port down.
     pub(super) fn must_be_written(&self, port: u16, protocol: Protocol) -> bool {
         let by_mode = match port {
-            DNS => matches!(self.mode, EgressMode::Allowlist | EgressMode::Public),
-            ENCRYPTED_DNS => self.mode == EgressMode::Allowlist,
+            DNS => matches!(self.mode, NetworkMode::Allowlist | NetworkMode::Public),
+            ENCRYPTED_DNS => self.mode == NetworkMode::Allowlist,
             _ => false,
         };
         by_mode && protocol != Protocol::Icmp

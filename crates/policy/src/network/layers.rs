@@ -1,7 +1,7 @@
 //! Policies of several origins made one: a project may only tighten what the user allows.
 
 use agentkernel_types::{
-    DomainName, EgressMode, IpNetwork, NetworkPolicy, NetworkRule, Ports, Protocol, Target,
+    DomainName, NetworkMode, IpNetwork, NetworkPolicy, NetworkRule, Ports, Protocol, Target,
 };
 
 use super::{
@@ -15,7 +15,7 @@ use crate::Denied;
 /// What one origin says. A project may leave the mode open and only deny, say.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NetworkLayer {
-    pub mode: Option<EgressMode>,
+    pub mode: Option<NetworkMode>,
     /// `None`: says nothing. `Some` of nothing allows nothing.
     pub allow: Option<Vec<NetworkRule>>,
     pub deny: Vec<NetworkRule>,
@@ -83,13 +83,13 @@ fn permits(user: &NetworkPolicy, rule: &NetworkRule) -> bool {
             || preset_rules(name.as_str()).is_ok_and(|rules| rules.iter().all(|rule| permits(user, rule)));
     }
     let by_mode = match user.mode {
-        EgressMode::None | EgressMode::Allowlist => false,
-        EgressMode::Public => is_public(&rule.to) && !names_lookup_port(rule),
-        EgressMode::Open => !names_metadata(&rule.to),
-        EgressMode::Host => true,
+        NetworkMode::None | NetworkMode::Allowlist => false,
+        NetworkMode::Public => is_public(&rule.to) && !names_lookup_port(rule),
+        NetworkMode::Open => !names_metadata(&rule.to),
+        NetworkMode::Host => true,
     };
     // Only what the mode leaves open counts as the user's rule, too: in `none` nothing is allowed.
-    by_mode || (user.mode != EgressMode::None && user.allow.iter().any(|allowed| covers(allowed, rule)))
+    by_mode || (user.mode != NetworkMode::None && user.allow.iter().any(|allowed| covers(allowed, rule)))
 }
 
 /// In `public` a rule for an address that writes port 53 opens a foreign resolver.

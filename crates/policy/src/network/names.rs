@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use agentkernel_types::{DomainName, EgressMode, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, Protocol};
 
 use super::{
     CompiledNetwork, Verdict,
@@ -34,7 +34,7 @@ impl CompiledNetwork {
         }
         match (self.mode, allowed) {
             (_, Some(entry)) => Verdict::allowed_by(entry, name.as_str()),
-            (EgressMode::Allowlist, None) => self.not_allowed(name, None),
+            (NetworkMode::Allowlist, None) => self.not_allowed(name, None),
             (mode, None) => Verdict::allowed(format!("mode {mode}"), format!("no rule denies {name}")),
         }
     }
@@ -57,11 +57,11 @@ impl CompiledNetwork {
                 return Verdict::allowed_by(entry, &address.to_string());
             }
             return match (self.mode, name) {
-                (EgressMode::Allowlist, Some(name)) => match by_name(name) {
+                (NetworkMode::Allowlist, Some(name)) => match by_name(name) {
                     Some(entry) => Verdict::allowed_by(&entry, name.as_str()),
                     None => self.not_allowed(name, None),
                 },
-                (EgressMode::Allowlist, None) => self.unpinned(address, None, Protocol::Tcp),
+                (NetworkMode::Allowlist, None) => self.unpinned(address, None, Protocol::Tcp),
                 (mode, _) => Verdict::allowed(format!("mode {mode}"), format!("{address} is public")),
             };
         };
@@ -83,7 +83,7 @@ impl CompiledNetwork {
     /// or to cloud metadata.
     pub(super) fn allowances<'a>(&'a self, name: &'a DomainName) -> impl Iterator<Item = &'a Entry> {
         let only_exact = metadata::is_name(name.as_str())
-            || (self.mode == EgressMode::Allowlist && resolvers::is_resolver(name.suffixes()));
+            || (self.mode == NetworkMode::Allowlist && resolvers::is_resolver(name.suffixes()));
         let entries = self.allow.for_name(name);
         entries.filter(move |entry| !only_exact || entry.breadth == Breadth::Exact)
     }
@@ -113,7 +113,7 @@ impl CompiledNetwork {
             let remedy = self.command(name.as_str(), Some(80), Protocol::Tcp);
             return Some(Verdict::denied("cloud metadata", reason).with_remedy(remedy));
         }
-        if self.mode == EgressMode::Allowlist && resolvers::is_resolver(name.suffixes()) {
+        if self.mode == NetworkMode::Allowlist && resolvers::is_resolver(name.suffixes()) {
             let reason = format!(
                 "{name} is a resolver for encrypted lookups, which would hide them from the policy, so only a rule \
                  for exactly this name opens it"

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use agentkernel_types::{DomainName, EgressMode, Protocol};
+use agentkernel_types::{DomainName, NetworkMode, Protocol};
 
 use super::{
     CompiledNetwork, metadata,
@@ -55,7 +55,7 @@ impl CompiledNetwork {
         if let Some(what) = metadata::service(address) {
             return Some(Wall::Metadata(what));
         }
-        if self.mode == EgressMode::Open {
+        if self.mode == NetworkMode::Open {
             return None;
         }
         if let Some(range) = hidden.first() {

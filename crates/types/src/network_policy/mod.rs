@@ -7,6 +7,7 @@ mod address;
 mod domain;
 mod ports;
 mod rule;
+mod temporary;
 #[cfg(test)]
 mod tests;
 
@@ -20,12 +21,13 @@ pub use address::IpNetwork;
 pub use domain::DomainName;
 pub use ports::{PortRange, Ports, Protocol};
 pub use rule::{NetworkRule, PresetName, Target};
+pub use temporary::{Effect, TemporaryRule, TimedPolicy};
 
 /// How much of the network a sandbox has. The order is that of strictness: the first is the strictest.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum EgressMode {
+pub enum NetworkMode {
     /// Nothing at all.
     None,
     /// Only what a rule allows.
@@ -45,7 +47,7 @@ pub enum EgressMode {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkPolicy {
-    pub mode: EgressMode,
+    pub mode: NetworkMode,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<NetworkRule>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,7 +56,7 @@ pub struct NetworkPolicy {
 
 impl NetworkPolicy {
     /// A mode without rules.
-    pub const fn of(mode: EgressMode) -> Self {
+    pub const fn of(mode: NetworkMode) -> Self {
         Self {
             mode,
             allow: Vec::new(),
@@ -63,7 +65,7 @@ impl NetworkPolicy {
     }
 }
 
-impl EgressMode {
+impl NetworkMode {
     pub const ALL: [Self; 5] = [Self::None, Self::Allowlist, Self::Public, Self::Open, Self::Host];
 
     pub const fn as_str(self) -> &'static str {
@@ -77,13 +79,13 @@ impl EgressMode {
     }
 }
 
-impl fmt::Display for EgressMode {
+impl fmt::Display for NetworkMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for EgressMode {
+impl FromStr for NetworkMode {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {

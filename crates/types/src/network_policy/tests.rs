@@ -178,7 +178,7 @@ fn a_policy_reads_and_writes_json_and_refuses_what_it_does_not_know() {
     let policy: NetworkPolicy = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&policy).unwrap(), text);
     assert_eq!(
-        serde_json::to_string(&NetworkPolicy::of(EgressMode::None)).unwrap(),
+        serde_json::to_string(&NetworkPolicy::of(NetworkMode::None)).unwrap(),
         r#"{"mode":"none"}"#
     );
     for unknown in [
@@ -197,13 +197,13 @@ fn a_policy_reads_and_writes_json_and_refuses_what_it_does_not_know() {
 
 #[test]
 fn the_order_of_modes_is_strictness() {
-    assert!(EgressMode::ALL.is_sorted());
-    for mode in EgressMode::ALL {
+    assert!(NetworkMode::ALL.is_sorted());
+    for mode in NetworkMode::ALL {
         assert_eq!(mode.as_str().parse(), Ok(mode));
     }
     assert!(
         "wide"
-            .parse::<EgressMode>()
+            .parse::<NetworkMode>()
             .unwrap_err()
             .0
             .contains("\"wide\": use none")

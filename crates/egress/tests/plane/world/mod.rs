@@ -17,10 +17,10 @@ use std::{
 };
 
 use agentkernel_egress::{
-    Addresses, Device, Egress, EgressEvent, HostSockets, Options, Upstreams, start, tun,
+    Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun,
 };
 use agentkernel_policy::CompiledNetwork;
-use agentkernel_types::{EgressMode, IpNetwork, NetworkPolicy};
+use agentkernel_types::{IpNetwork, NetworkEvent, NetworkEventKind, NetworkMode, NetworkPolicy};
 use tokio::sync::mpsc;
 
 pub use capture::Capture;
@@ -53,7 +53,7 @@ pub struct World {
     pub host: Place,
     pub sandbox: Place,
     pub egress: Option<Egress>,
-    pub events: mpsc::Receiver<EgressEvent>,
+    pub events: mpsc::Receiver<NetworkEvent>,
     pub names: NameServer,
     pub runtime: tokio::runtime::Runtime,
 }
@@ -108,15 +108,15 @@ pub fn compile(policy: &NetworkPolicy) -> Arc<CompiledNetwork> {
 }
 
 pub fn open() -> NetworkPolicy {
-    NetworkPolicy::of(EgressMode::Open)
+    NetworkPolicy::of(NetworkMode::Open)
 }
 
 pub fn public() -> NetworkPolicy {
-    NetworkPolicy::of(EgressMode::Public)
+    NetworkPolicy::of(NetworkMode::Public)
 }
 
 pub fn allowlist(rules: &[&str]) -> NetworkPolicy {
-    let mut policy = NetworkPolicy::of(EgressMode::Allowlist);
+    let mut policy = NetworkPolicy::of(NetworkMode::Allowlist);
     policy.allow = rules.iter().map(|rule| rule.parse().unwrap()).collect();
     policy
 }
@@ -133,17 +133,17 @@ impl World {
     }
 
     /// The events until now.
-    pub fn events(&mut self) -> Vec<EgressEvent> {
-        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    pub fn events(&mut self) -> Vec<NetworkEventKind> {
+        std::iter::from_fn(|| Some(self.events.try_recv().ok()?.kind)).collect()
     }
 
     /// Waits, with a bound, until an event is as wanted.
-    pub fn wait_for(&mut self, wanted: impl Fn(&EgressEvent) -> bool) -> EgressEvent {
+    pub fn wait_for(&mut self, wanted: impl Fn(&NetworkEventKind) -> bool) -> NetworkEventKind {
         let events = &mut self.events;
         self.runtime.block_on(async {
             let search = async {
                 loop {
-                    let event = events.recv().await.expect("the plane runs");
+                    let event = events.recv().await.expect("the plane runs").kind;
                     if wanted(&event) {
                         return event;
                     }
