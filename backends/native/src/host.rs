@@ -4,11 +4,12 @@ use std::{path::PathBuf, sync::OnceLock};
 
 use agentkernel_backend::{Result, Settings};
 use agentkernel_image::Store;
-use agentkernel_types::{Capabilities, Isolation, NetworkMode, RegistryImages};
+use agentkernel_types::{Capabilities, Isolation, RegistryImages};
 
 use crate::{
     launch::landlock,
     limits::{self, Limits, PidsBy},
+    network,
     privilege::Privilege,
     root::KernelFiles,
 };
@@ -66,7 +67,9 @@ impl Host {
             files: true,
             mounts: true,
             read_only_root: true,
-            networks: vec![NetworkMode::None, NetworkMode::Host],
+            networks: network::modes(),
+            network_edits: network::possible().is_ok(),
+            publish_ports: network::possible().is_ok(),
             user: true,
             limit_cpus: limits.cpus().is_ok(),
             limit_memory: limits.memory().is_ok(),
@@ -107,6 +110,9 @@ impl Host {
                     .to_owned(),
             );
         }
+        if let Err(why) = network::possible() {
+            caveats.push(format!("no network policy can be enforced: {why}"));
+        }
         if let Privilege::Rootless { .. } = self.privilege {
             caveats.push("without root the supplementary groups of the caller cannot be given up".to_owned());
         }
@@ -129,6 +135,11 @@ impl Host {
             return Ok(());
         }
         Err(format!("{what} need Linux {}.{}", needed.0, needed.1))
+    }
+
+    /// Where the gateway of a kept sandbox is asked.
+    pub(crate) fn gateway_socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {
+        self.settings.runtime_dir.join(format!("{id}.net.sock"))
     }
 
     pub(crate) fn socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {
