@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use agentkernel_backend::{Backend, Context, Error, Probe, Settings, Workspace};
 use agentkernel_types::{
-    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, NetworkPolicy, Profile, Resources, RootAccess, SandboxId,
-    SandboxSpec,
+    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, NetworkPolicy, Profile, Resources,
+    RootAccess, SandboxId, SandboxSpec,
 };
 use futures_util::future::BoxFuture;
 

@@ -13,8 +13,8 @@ use std::{
 
 use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
-    Context, DetachedStatus, Error, Files, LogStream, Network, Process, Result, Sandbox, SandboxHandle, SandboxState,
-    Stats,
+    Context, DetachedStatus, Error, Files, LogStream, Network, Process, Result, Sandbox, SandboxHandle,
+    SandboxState, Stats,
 };
 use agentkernel_egress::gateway::{Gateway, Setup, is_carried};
 use agentkernel_image::Lease;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use agentkernel_types::{
-    BackendName, ErrorKind, ImageRef, Isolation, NetworkPolicy, Profile, ProfileGrants, PublishedPort, Resources,
-    SandboxName,
+    BackendName, ErrorKind, ImageRef, Isolation, NetworkPolicy, Profile, ProfileGrants, PublishedPort,
+    Resources, SandboxName,
 };
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use agentkernel_types::{
-    BackendName, ImageRef, Isolation, NetworkMode, NetworkRule, Profile, PublishedPort, PullPolicy, Resources,
-    SandboxName,
+    BackendName, ImageRef, Isolation, NetworkMode, NetworkRule, Profile, PublishedPort, PullPolicy,
+    Resources, SandboxName,
 };
 
 /// What the command line says. Whatever is set decides over every other source.

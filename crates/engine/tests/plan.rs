@@ -240,7 +240,7 @@ async fn our_own_folders_are_known_behind_links_and_before_they_exist() {
     let engine = Engine::new(EngineOptions {
         paths,
         descriptors: vec![&FAKE],
-            network_program: Vec::new(),
+        network_program: Vec::new(),
     });
     let mut request = stage.run(&["true"]);
     request

@@ -104,6 +104,9 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
     make_link(plan, inheritance).map_err(at(Stage::Network))?;
     wait_for_go(inheritance.go).map_err(at(Stage::Identity))?;
     become_builder(plan).map_err(at(Stage::Identity))?;
+    if plan.private_network {
+        open_namespace();
+    }
     let root = base::prepare(plan).map_err(at(Stage::Base))?;
     let fresh = plan.overlay.is_none() && matches!(plan.base, Base::Memory { .. });
     for (index, step) in plan.steps.iter().enumerate() {
@@ -184,6 +187,20 @@ fn make_link(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
     // SAFETY: inherited and open.
     let socket = unsafe { BorrowedFd::borrow_raw(socket) };
     tun::hand_over(socket, &tun::configure(link)?)
+}
+
+/// What needs a privilege on a host and none in a network of one's own: low ports, and echo requests. Kernels that do
+/// not know one of them go without.
+fn open_namespace() {
+    const FILES: [(&CStr, &[u8]); 2] = [
+        (c"/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0"),
+        (c"/proc/sys/net/ipv4/ping_group_range", b"0 65534"),
+    ];
+    for (path, value) in FILES {
+        if let Ok(file) = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(&file, value);
+        }
+    }
 }
 
 /// What is made from here on belongs to the builder, who has all capabilities of the sandbox's namespace.

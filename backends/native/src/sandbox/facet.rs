@@ -22,7 +22,9 @@ impl Shared {
         if let Some(gateway) = &self.live.lock().await.gateway {
             return Ok(Arc::clone(gateway));
         }
-        Ok(Arc::new(network::reach(&self.host.gateway_socket(&self.spec.id))?))
+        Ok(Arc::new(network::reach(
+            &self.host.gateway_socket(&self.spec.id),
+        )?))
     }
 }
 
@@ -54,8 +56,12 @@ impl Network for Shared {
             // It does not run, or nobody carries its network any more: what was written is still there.
             (Err(_), Some(folders)) if is_carried(self.spec.network.policy.mode) => {
                 read_journal(&folders.journal, most).map_err(|error| {
-                    Error::new(ErrorKind::Broken, "why", "cannot read the log of the sandbox's network")
-                        .because(error)
+                    Error::new(
+                        ErrorKind::Broken,
+                        "why",
+                        "cannot read the log of the sandbox's network",
+                    )
+                    .because(error)
                 })
             }
             (Err(error), _) => Err(error),

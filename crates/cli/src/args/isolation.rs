@@ -99,5 +99,6 @@ fn grades() -> impl TypedValueParser<Value = Isolation> {
 }
 
 fn network_modes() -> impl TypedValueParser<Value = NetworkMode> {
-    PossibleValuesParser::new(NetworkMode::ALL.map(NetworkMode::as_str)).try_map(|name| name.parse::<NetworkMode>())
+    PossibleValuesParser::new(NetworkMode::ALL.map(NetworkMode::as_str))
+        .try_map(|name| name.parse::<NetworkMode>())
 }

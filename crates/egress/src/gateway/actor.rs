@@ -194,7 +194,12 @@ impl Actor {
             self.lost = lost;
         }
         let events = self.journal.last(most).map_err(|error| {
-            Error::new(ErrorKind::Broken, "why", "cannot read the log of the sandbox's network").because(error)
+            Error::new(
+                ErrorKind::Broken,
+                "why",
+                "cannot read the log of the sandbox's network",
+            )
+            .because(error)
         })?;
         Ok(Answer::Events(events))
     }

@@ -115,7 +115,11 @@ fn older(path: &Path) -> PathBuf {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]
@@ -142,7 +146,10 @@ mod tests {
         }
         let mut file = append_to(&path).expect("it can be opened");
         file.write_all(b"{\"at_ms\": 1, \"ev").expect("it can be written");
-        assert_eq!(read(&path, 10).expect("it can be read"), [event(0), event(1), event(2)]);
+        assert_eq!(
+            read(&path, 10).expect("it can be read"),
+            [event(0), event(1), event(2)]
+        );
         assert_eq!(read(&path, 2).expect("it can be read"), [event(1), event(2)]);
     }
 

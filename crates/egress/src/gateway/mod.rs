@@ -119,7 +119,10 @@ async fn ask_there(
     line.push(b'\n');
     stream.write_all(&line).await?;
     line.clear();
-    (&mut *stream).take(LONGEST_ANSWER).read_until(b'\n', &mut line).await?;
+    (&mut *stream)
+        .take(LONGEST_ANSWER)
+        .read_until(b'\n', &mut line)
+        .await?;
     if line.last() != Some(&b'\n') {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }

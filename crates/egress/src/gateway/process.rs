@@ -231,7 +231,10 @@ async fn converse(stream: tokio::net::UnixStream, questions: Questions) -> io::R
     let mut line = Vec::new();
     loop {
         line.clear();
-        (&mut stream).take(LONGEST_QUESTION).read_until(b'\n', &mut line).await?;
+        (&mut stream)
+            .take(LONGEST_QUESTION)
+            .read_until(b'\n', &mut line)
+            .await?;
         if line.last() != Some(&b'\n') {
             return Ok(());
         }

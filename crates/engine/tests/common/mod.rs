@@ -168,7 +168,7 @@ fn engine(paths: Paths) -> Engine {
     Engine::new(EngineOptions {
         paths,
         descriptors: vec![&FAKE, &BROKEN, &FAKE_VM],
-            network_program: Vec::new(),
+        network_program: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agentkernel_types::{DomainName, NetworkMode, IpNetwork, NetworkPolicy, NetworkRule, Protocol, Target};
+use agentkernel_types::{DomainName, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, Protocol, Target};
 
 use super::{
     Verdict,

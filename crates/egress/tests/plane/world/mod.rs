@@ -16,9 +16,7 @@ use std::{
     time::Duration,
 };
 
-use agentkernel_egress::{
-    Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun,
-};
+use agentkernel_egress::{Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun};
 use agentkernel_policy::CompiledNetwork;
 use agentkernel_types::{IpNetwork, NetworkEvent, NetworkEventKind, NetworkMode, NetworkPolicy};
 use tokio::sync::mpsc;
