@@ -56,7 +56,7 @@ async fn nothing_of_the_host_is_mounted_by_default() {
         explained.spec.mounts.is_empty() && explained.spec.env.is_empty() && explained.spec.workdir.is_none()
     );
     assert_eq!(
-        (explained.spec.root, explained.spec.network),
+        (explained.spec.root, explained.spec.network.policy.mode),
         (RootAccess::Writable, NetworkMode::Host)
     );
 }
