@@ -53,7 +53,7 @@ enum Phase {
 
 impl Flow {
     fn new(plane: &Plane, key: Key, way: Option<Way>, port: Option<u64>, phase: Phase) -> Rc<Self> {
-        let memory = 2 * plane.tcp.window();
+        let memory = 2 * plane.tcp.window(plane.link.most_under_way());
         plane.tcp.memory.set(plane.tcp.memory.get() + memory);
         let flow = Rc::new(Self {
             key,

@@ -53,11 +53,15 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// A share of what is left: a few flows have large windows, thousands have small ones.
-    fn window(&self) -> usize {
+    /// Never more than the device can keep.
+    fn window(&self, device: usize) -> usize {
         let free = MEMORY.saturating_sub(self.memory.get());
-        (free / 32)
-            .next_power_of_two()
-            .clamp(SMALLEST_WINDOW, LARGEST_WINDOW)
+        let share = (free / 32).next_power_of_two().min(LARGEST_WINDOW);
+        let mut window = share.max(SMALLEST_WINDOW);
+        while window > device && window > SMALLEST_WINDOW {
+            window /= 2;
+        }
+        window
     }
 
     fn all(&self) -> Vec<Rc<Flow>> {

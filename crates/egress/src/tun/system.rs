@@ -15,6 +15,13 @@ const SET_OFFLOAD: libc::Ioctl = 0x4004_54d0;
 /// `TUN_F_CSUM`.
 const CHECKSUMS: libc::c_ulong = 1;
 
+/// Options of `linux/if_packet.h`: a `virtio_net_hdr` before each frame, as with `IFF_VNET_HDR`; only what comes
+/// through the pair, not what leaves by it; and straight into it, since a queue is in use only after a worker of the
+/// kernel has noticed that both ends are up.
+const HEADERS: i32 = 15;
+const IGNORE_OUTGOING: i32 = 23;
+const BYPASS_QUEUE: i32 = 20;
+
 /// What is set on an interface.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
@@ -33,13 +40,18 @@ fn errno() -> Errno {
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
 }
 
-fn check(result: i32) -> Result<(), Errno> {
+pub(super) fn check(result: i32) -> Result<(), Errno> {
     if result < 0 { Err(errno()) } else { Ok(()) }
 }
 
-pub(super) fn socket(family: i32) -> Result<OwnedFd, Errno> {
+/// For the settings of interfaces.
+pub(super) fn control(family: i32) -> Result<OwnedFd, Errno> {
+    socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC)
+}
+
+pub(super) fn socket(family: i32, kind: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is involved.
-    let descriptor = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    let descriptor = unsafe { libc::socket(family, kind, 0) };
     check(descriptor)?;
     // SAFETY: just made, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
@@ -67,6 +79,34 @@ pub(super) fn index(socket: &OwnedFd, named: &Request) -> Result<i32, Errno> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), GET_INDEX, &raw mut request) })?;
     let [a, b, c, d, ..] = request.value;
     Ok(i32::from_ne_bytes([a, b, c, d]))
+}
+
+/// A socket for the frames of one interface. It belongs to nothing, and hears nothing, before it is bound.
+pub(super) fn packets(index: i32) -> Result<OwnedFd, Errno> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let socket = socket(libc::AF_PACKET, kind)?;
+    for option in [HEADERS, IGNORE_OUTGOING, BYPASS_QUEUE] {
+        let (on, length) = (1i32, size_of::<i32>() as libc::socklen_t);
+        // SAFETY: the kernel reads one number.
+        check(unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                option,
+                (&raw const on).cast(),
+                length,
+            )
+        })?;
+    }
+    // SAFETY: the structure is numbers, for all of which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index;
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel reads one `sockaddr_ll`.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(socket)
 }
 
 /// The default route by the gateway.
