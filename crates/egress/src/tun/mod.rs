@@ -45,6 +45,7 @@ impl Attachment {
 /// namespace in which its descriptor was opened, not to the one of whoever configures it.
 pub fn configure(prepared: &Prepared) -> Result<OwnedFd, Errno> {
     let four = system::control(libc::AF_INET)?;
+    let netlink = netlink::socket()?;
     let device = match prepared.attachment {
         Attachment::Tun => {
             let device = open_device()?;
@@ -52,8 +53,10 @@ pub fn configure(prepared: &Prepared) -> Result<OwnedFd, Errno> {
             system::interface(&four, Call::Mtu, &prepared.mtu)?;
             device
         }
-        Attachment::Veth => pair(&four, prepared)?,
+        Attachment::Veth => pair(&four, &netlink, prepared)?,
     };
+    // Refused by kernels without IPv6, which invent none.
+    let _ = netlink::tell(&netlink, &prepared.no_invented_addresses[0]);
     system::interface(&four, Call::Flags, &prepared.loopback_up)?;
     system::interface(&four, Call::Address, &prepared.v4_address)?;
     system::interface(&four, Call::Netmask, &prepared.v4_netmask)?;
@@ -62,7 +65,7 @@ pub fn configure(prepared: &Prepared) -> Result<OwnedFd, Errno> {
     match system::control(libc::AF_INET6) {
         Ok(six) => {
             let index = system::index(&four, &prepared.up)?;
-            system::address_v6(&six, prepared, index)?;
+            netlink::tell(&netlink, &prepared.v6_address.of(index))?;
             system::route_v6(&six, prepared, index)?;
         }
         // A kernel without IPv6: the sandbox has none either.
@@ -83,13 +86,9 @@ fn open_device() -> Result<OwnedFd, Errno> {
 
 /// Both interfaces, and the socket on the far one. The sandbox keeps that one in its namespace and can do nothing
 /// with it: what it sends there comes back to itself, since the socket takes only what has come through the pair.
-fn pair(four: &OwnedFd, prepared: &Prepared) -> Result<OwnedFd, Errno> {
-    let netlink = netlink::socket()?;
-    netlink::tell(&netlink, &prepared.pair)?;
-    for message in &prepared.no_invented_addresses {
-        // Refused by kernels without IPv6, which invent none.
-        let _ = netlink::tell(&netlink, message);
-    }
+fn pair(four: &OwnedFd, netlink: &OwnedFd, prepared: &Prepared) -> Result<OwnedFd, Errno> {
+    netlink::tell(netlink, &prepared.pair)?;
+    let _ = netlink::tell(netlink, &prepared.no_invented_addresses[1]);
     system::interface(four, Call::Flags, &prepared.far_up)?;
     system::packets(system::index(four, &prepared.far_up)?)
 }

@@ -1,6 +1,9 @@
 //! Messages to the kernel about interfaces, built where memory may be taken, sent where it may not.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::{
+    net::Ipv6Addr,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use rustix::io::Errno;
 
@@ -11,9 +14,12 @@ const ROOM: usize = 256;
 /// `struct nlmsghdr` and `struct ifinfomsg`.
 const HEADER: usize = 16;
 const INTERFACE: usize = 16;
+const ADDRESSING: usize = 8;
 
 /// Attributes of `linux/if_link.h`.
 const ADDRESS: u16 = 1;
+/// The same number for `IFA_ADDRESS`, and where the interface's number stands in `struct ifaddrmsg`.
+const INTERFACE_NUMBER: usize = HEADER + 4;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
 const LINK: u16 = 18;
@@ -74,10 +80,35 @@ impl Message {
         message.finish()
     }
 
+    /// Gives an interface, which [`Self::of`] will name, an address that is in use at once.
+    ///
+    /// Others are not looked for: there are none. But even where nothing is looked for, a worker of the kernel has to
+    /// come by before the address is used, unless it was told; until then connections leave from no address or a wrong
+    /// one.
+    pub fn address_v6(address: Ipv6Addr, prefix: u8) -> Self {
+        let mut message = Self::with_header(libc::RTM_NEWADDR, libc::NLM_F_CREATE, ADDRESSING);
+        message.bytes[HEADER] = libc::AF_INET6 as u8;
+        message.bytes[HEADER + 1] = prefix;
+        message.bytes[HEADER + 2] = libc::IFA_F_NODAD as u8;
+        message.attribute(ADDRESS, &address.octets());
+        message.finish()
+    }
+
+    /// For the interface with this number.
+    pub fn of(&self, interface: i32) -> Self {
+        let mut message = *self;
+        message.bytes[INTERFACE_NUMBER..INTERFACE_NUMBER + 4].copy_from_slice(&interface.to_ne_bytes());
+        message
+    }
+
     fn new(kind: u16, flags: i32) -> Self {
+        Self::with_header(kind, flags, INTERFACE)
+    }
+
+    fn with_header(kind: u16, flags: i32, header: usize) -> Self {
         let mut message = Self {
             bytes: [0; ROOM],
-            length: HEADER + INTERFACE,
+            length: HEADER + header,
         };
         let flags = flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK;
         message.bytes[4..6].copy_from_slice(&kind.to_ne_bytes());

@@ -15,6 +15,7 @@ use crate::{Addresses, Device};
 const NAME: usize = libc::IFNAMSIZ;
 /// The IPv4 block of the link: both ends of a /30.
 const V4_PREFIX: u32 = 30;
+const V6_PREFIX: u8 = 64;
 /// Both ends of a pair. The addresses are of the range that everybody may use (the second bit of the first byte).
 const NEAR: End = End {
     name: b"eth0",
@@ -48,7 +49,7 @@ pub struct Prepared {
     pub(super) v4_address: Request,
     pub(super) v4_netmask: Request,
     pub(super) v4_gateway: [u8; 16],
-    pub(super) v6_address: Ipv6Addr,
+    pub(super) v6_address: Message,
     pub(super) v6_gateway: Ipv6Addr,
 }
 
@@ -81,7 +82,7 @@ pub fn prepare(addresses: &Addresses, attachment: Attachment) -> Prepared {
         v4_address: request(b"eth0", &socket_address(addresses.v4.sandbox)),
         v4_netmask: request(b"eth0", &socket_address(netmask)),
         v4_gateway: socket_address(addresses.v4.gateway),
-        v6_address: addresses.v6.sandbox,
+        v6_address: Message::address_v6(addresses.v6.sandbox, V6_PREFIX),
         v6_gateway: addresses.v6.gateway,
     }
 }

@@ -1,9 +1,6 @@
 //! The system calls. On memory of the caller only.
 
-use std::{
-    net::Ipv6Addr,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -33,7 +30,6 @@ pub(super) enum Call {
 
 const GET_INDEX: libc::Ioctl = 0x8933;
 const ADD_ROUTE: libc::Ioctl = 0x890b;
-const ADD_ADDRESS: libc::Ioctl = 0x8916;
 
 fn errno() -> Errno {
     // SAFETY: the address of this thread's own variable.
@@ -122,16 +118,6 @@ pub(super) fn route_v4(socket: &OwnedFd, prepared: &Prepared) -> Result<(), Errn
     check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
 }
 
-pub(super) fn address_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Result<(), Errno> {
-    let mut request = libc::in6_ifreq {
-        ifr6_addr: six(prepared.v6_address),
-        ifr6_prefixlen: 64,
-        ifr6_ifindex: index,
-    };
-    // SAFETY: the kernel reads one `in6_ifreq`.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ADDRESS, &raw mut request) })
-}
-
 /// `struct in6_rtmsg`, whose fields libc keeps to itself.
 #[repr(C)]
 struct RouteV6 {
@@ -164,10 +150,4 @@ pub(super) fn route_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Res
     };
     // SAFETY: the kernel reads one `in6_rtmsg`, which the structure has the layout of.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
-}
-
-fn six(address: Ipv6Addr) -> libc::in6_addr {
-    libc::in6_addr {
-        s6_addr: address.octets(),
-    }
 }

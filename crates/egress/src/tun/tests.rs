@@ -1,5 +1,3 @@
-#![expect(clippy::print_stderr, reason = "what is not tested is said")]
-
 use std::os::{fd::AsFd, unix::net::UnixStream};
 
 use super::*;
@@ -54,6 +52,12 @@ fn the_interface_has_its_addresses_and_routes_after_one_call() {
             "the loopback is up: {addresses}"
         );
         assert!(!addresses.contains("gate0"), "the far end has none: {addresses}");
+        assert!(!addresses.contains("fe80"), "none is invented: {addresses}");
+        // Flags: permanent, not looked for, and above all not tentative.
+        assert!(
+            addresses.contains(" 40 00 82     eth0"),
+            "usable at once: {addresses}"
+        );
         let stays = attachment == Attachment::Veth;
         assert_eq!(
             after.contains("eth0"),
