@@ -8,13 +8,14 @@ mod room;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
     time::Duration,
 };
 
 use agentkernel_policy::CompiledNetwork;
 use agentkernel_types::Protocol;
+use smoltcp::wire::IpProtocol;
 
 use crate::{
     events::Attempt,
@@ -40,6 +41,16 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Key {
     pub inside: SocketAddr,
     pub outside: SocketAddr,
+}
+
+impl Key {
+    /// The same port of the sandbox, where only it can see it.
+    pub fn on_loopback(self) -> Self {
+        Self {
+            inside: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.inside.port()),
+            ..self
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +86,20 @@ impl Flows {
     pub fn is_full(&self) -> bool {
         self.table.borrow().len() >= MOST || self.dialling.get() >= MOST_DIALLING
     }
+}
+
+/// A packet from an address that is not the sandbox's own. Only the answers of a service on its 127.0.0.1 are taken,
+/// which somebody outside talks to: nothing begins there.
+pub(crate) fn take_from_loopback(plane: &Rc<Plane>, packet: &Packet<'_>) -> Result<(), Dropped> {
+    if packet.source != IpAddr::from(Ipv4Addr::LOCALHOST) || packet.protocol != IpProtocol::Tcp {
+        return Err(Dropped::Spoofed);
+    }
+    let (segment, inside, outside) = packet.tcp()?;
+    let key = Key { inside, outside };
+    let known = plane.tcp.table.borrow().get(&key).cloned();
+    let flow = known.filter(|flow| flow.port.is_some()).ok_or(Dropped::Spoofed)?;
+    flow.take(plane, packet, &segment);
+    Ok(())
 }
 
 /// A segment from the sandbox.

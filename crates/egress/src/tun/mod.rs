@@ -57,6 +57,8 @@ pub fn configure(prepared: &Prepared) -> Result<OwnedFd, Errno> {
     };
     // Refused by kernels without IPv6, which invent none.
     let _ = netlink::tell(&netlink, &prepared.no_invented_addresses[0]);
+    // Without it, published services have to listen on the sandbox's own address.
+    let _ = netlink::tell(&netlink, &prepared.reach_loopback);
     system::interface(&four, Call::Flags, &prepared.loopback_up)?;
     system::interface(&four, Call::Address, &prepared.v4_address)?;
     system::interface(&four, Call::Netmask, &prepared.v4_netmask)?;

@@ -31,6 +31,9 @@ const LINK_KIND: u16 = 1;
 const LINK_DATA: u16 = 2;
 const PEER: u16 = 1;
 const GENERATED_ADDRESSES: u16 = 8;
+/// `IFLA_INET_CONF` and, of `linux/ip.h`, `IPV4_DEVCONF_ROUTE_LOCALNET`.
+const SETTINGS: u16 = 1;
+const ROUTE_LOOPBACK: u16 = 26;
 /// `IN6_ADDR_GEN_MODE_NONE`.
 const NONE: u8 = 1;
 
@@ -75,6 +78,21 @@ impl Message {
         message.nested(KINDS, |message| {
             message.nested(libc::AF_INET6 as u16, |message| {
                 message.attribute(GENERATED_ADDRESSES, &[NONE]);
+            });
+        });
+        message.finish()
+    }
+
+    /// Lets connections through the interface reach what listens on 127.0.0.1 (`route_localnet`). By message rather
+    /// than by file: `/proc/sys` cannot be written to in containers.
+    pub fn reach_loopback(end: &End) -> Self {
+        let mut message = Self::new(libc::RTM_SETLINK, 0);
+        message.attribute(NAME, end.name);
+        message.nested(KINDS, |message| {
+            message.nested(libc::AF_INET as u16, |message| {
+                message.nested(SETTINGS, |message| {
+                    message.attribute(ROUTE_LOOPBACK, &1u32.to_ne_bytes());
+                });
             });
         });
         message.finish()

@@ -42,6 +42,7 @@ pub struct Prepared {
     pub(super) offload: bool,
     pub(super) pair: Message,
     pub(super) no_invented_addresses: [Message; 2],
+    pub(super) reach_loopback: Message,
     pub(super) far_up: Request,
     pub(super) loopback_up: Request,
     pub(super) up: Request,
@@ -69,6 +70,7 @@ pub fn prepare(addresses: &Addresses, attachment: Attachment) -> Prepared {
             Message::no_invented_address(&NEAR),
             Message::no_invented_address(&FAR),
         ],
+        reach_loopback: Message::reach_loopback(&NEAR),
         far_up: request(FAR.name, &short(alone)),
         loopback_up: request(b"lo", &short(up)),
         up: request(
