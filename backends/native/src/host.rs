@@ -4,12 +4,11 @@ use std::{path::PathBuf, sync::OnceLock};
 
 use agentkernel_backend::{Result, Settings};
 use agentkernel_image::Store;
-use agentkernel_types::{Capabilities, Isolation, RegistryImages};
+use agentkernel_types::{Capabilities, Isolation, NetworkMode, RegistryImages};
 
 use crate::{
     launch::landlock,
     limits::{self, Limits, PidsBy},
-    network,
     privilege::Privilege,
     root::KernelFiles,
 };
@@ -67,9 +66,9 @@ impl Host {
             files: true,
             mounts: true,
             read_only_root: true,
-            networks: network::modes(),
-            network_edits: network::possible().is_ok(),
-            publish_ports: network::possible().is_ok(),
+            networks: NetworkMode::ALL.to_vec(),
+            network_edits: true,
+            publish_ports: true,
             user: true,
             limit_cpus: limits.cpus().is_ok(),
             limit_memory: limits.memory().is_ok(),
@@ -109,9 +108,6 @@ impl Host {
                 "a folder of an image that an ephemeral sandbox has removed cannot be made again (Linux 6.6 can)"
                     .to_owned(),
             );
-        }
-        if let Err(why) = network::possible() {
-            caveats.push(format!("no network policy can be enforced: {why}"));
         }
         if let Privilege::Rootless { .. } = self.privilege {
             caveats.push("without root the supplementary groups of the caller cannot be given up".to_owned());

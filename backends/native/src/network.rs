@@ -8,12 +8,11 @@ use std::{
 
 use agentkernel_backend::{Context, Error, Result};
 use agentkernel_egress::{
-    Addresses, Device,
+    Addresses,
     gateway::{Gateway, Journal, Setup, process},
-    tun,
+    tun::{self, Attachment},
 };
 use agentkernel_types::{ErrorKind, NetworkMode};
-use rustix::fd::OwnedFd;
 
 use crate::launch::Launched;
 
@@ -22,12 +21,7 @@ const END: Duration = Duration::from_secs(5);
 
 /// The link of a sandbox, as its first process makes it.
 pub(crate) fn link() -> tun::Prepared {
-    tun::prepare(&Addresses::default())
-}
-
-fn device(descriptor: OwnedFd) -> Device {
-    let offload = link().offload();
-    Device::Tun { descriptor, offload }
+    tun::prepare(&Addresses::default(), Attachment::of_this_host())
 }
 
 /// Where a kept sandbox's gateway is asked, and where it writes.
@@ -44,14 +38,13 @@ pub(crate) async fn start(
     setup: Setup,
     places: Option<Places<'_>>,
 ) -> Result<Option<Arc<Gateway>>> {
-    let Some(descriptor) = launched.link.take() else {
+    let Some(device) = launched.link.take() else {
         return Err(Error::new(
             ErrorKind::Broken,
             "start",
             "the sandbox has handed over no network device",
         ));
     };
-    let device = device(descriptor);
     let Some(places) = places else {
         let gateway = Gateway::start(device, setup, Journal::in_memory()).await?;
         return Ok(Some(Arc::new(gateway)));
@@ -106,22 +99,4 @@ pub(crate) fn no_gateway(mode: NetworkMode) -> Error {
     };
     Error::new(ErrorKind::Conflict, "network", message)
         .hint("make a sandbox with --network allowlist, public or open")
-}
-
-/// Whether a policy can be enforced here; otherwise why not.
-pub(crate) fn possible() -> Result<(), String> {
-    std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun")
-        .map(drop)
-        .map_err(|error| format!("/dev/net/tun cannot be opened: {error}"))
-}
-
-/// The modes that can be had here.
-pub(crate) fn modes() -> Vec<NetworkMode> {
-    match possible() {
-        Ok(()) => NetworkMode::ALL.to_vec(),
-        Err(_) => vec![NetworkMode::None, NetworkMode::Host],
-    }
 }

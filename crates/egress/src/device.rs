@@ -10,6 +10,7 @@ use crate::Device;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     Tun { offload: bool },
+    Frames { sandbox: [u8; 6], gateway: [u8; 6] },
     Packets,
 }
 
@@ -17,6 +18,11 @@ impl Device {
     pub(crate) fn into_parts(self) -> (Kind, OwnedFd) {
         match self {
             Self::Tun { descriptor, offload } => (Kind::Tun { offload }, descriptor),
+            Self::Frames {
+                descriptor,
+                sandbox,
+                gateway,
+            } => (Kind::Frames { sandbox, gateway }, descriptor),
             Self::Packets(descriptor) => (Kind::Packets, descriptor),
         }
     }
@@ -24,6 +30,11 @@ impl Device {
     pub(crate) fn from_parts(kind: Kind, descriptor: OwnedFd) -> Self {
         match kind {
             Kind::Tun { offload } => Self::Tun { descriptor, offload },
+            Kind::Frames { sandbox, gateway } => Self::Frames {
+                descriptor,
+                sandbox,
+                gateway,
+            },
             Kind::Packets => Self::Packets(descriptor),
         }
     }

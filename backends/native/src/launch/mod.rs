@@ -25,7 +25,7 @@ use std::{
 };
 
 use agentkernel_backend::{Error, Result};
-use agentkernel_egress::tun;
+use agentkernel_egress::{Device, tun};
 use agentkernel_types::ErrorKind;
 use rustix::{
     io::{Errno, fcntl_dupfd_cloexec},
@@ -66,7 +66,7 @@ pub(crate) struct Launched {
     /// The owner's connection to the agent.
     pub owner: UnixStream,
     /// The sandbox's network, for a gateway.
-    pub link: Option<OwnedFd>,
+    pub link: Option<Device>,
     failure: File,
     let_go: bool,
 }
@@ -133,9 +133,10 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
     File::from(go)
         .write_all(&[1])
         .map_err(|error| broken("the sandbox ended before it began", error))?;
-    if let Some(link) = link {
+    if let (Some(link), Some(prepared)) = (link, &plan.link) {
         // The child's end is closed here: its death is the end of this.
-        launched.link = Some(tun::take_over(link.as_fd()).map_err(|_| launched.failure(plan))?);
+        let descriptor = tun::take_over(link.as_fd()).map_err(|_| launched.failure(plan))?;
+        launched.link = Some(prepared.device(descriptor));
     }
     Ok(launched)
 }
