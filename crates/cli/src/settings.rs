@@ -11,7 +11,7 @@ use agentkernel_config::{
 };
 use agentkernel_control::{ImageAccess, InjectedFile, RegistryAccess, SandboxRequest};
 use agentkernel_store::Paths;
-use agentkernel_types::{EnvVar, Mount, NetworkMode, Resources, SandboxName};
+use agentkernel_types::{EnvVar, Mount, NameServer, NetworkMode, Resources, SandboxName};
 
 use crate::{
     args::{EnvironmentArgs, IsolationArgs, PullArgs},
@@ -68,10 +68,14 @@ pub fn sandbox(
         isolation: resolved.isolation.map(value),
         profile: resolved.profile.value,
         grants: resolved.grants,
-        network_origin: resolved.network.origin.to_string(),
+        network_origin: network_origin(isolation, &resolved),
         network: resolved.network.value,
         ports: resolved.ports,
-        name_servers: resolved.name_servers,
+        name_servers: resolved
+            .name_servers
+            .into_iter()
+            .map(NameServer::address)
+            .collect(),
         project_dir,
         home_dir: env::home_dir().filter(|home| home.is_absolute()),
         credentials: isolation.credentials.clone(),
@@ -101,6 +105,14 @@ pub fn sandbox(
         agent: resolved.agent.map(value),
     };
     Ok((request, build))
+}
+
+/// The settings do not know that there are two ways to write `none`.
+fn network_origin(isolation: &IsolationArgs, resolved: &Resolved) -> String {
+    match isolation.no_network {
+        true => "--no-network".to_owned(),
+        false => resolved.network_origin(),
+    }
 }
 
 fn value<T>(setting: Setting<T>) -> T {
@@ -135,7 +147,7 @@ fn overrides(isolation: &IsolationArgs, name: Option<&SandboxName>) -> Overrides
         allow: isolation.allow.clone(),
         deny: isolation.deny.clone(),
         ports: isolation.ports.clone(),
-        name_servers: Vec::new(),
+        name_servers: isolation.dns.clone(),
         mount_cwd: isolation.mount_cwd,
         mount_home: isolation.mount_home,
         pass_env: isolation.pass_env,
@@ -260,6 +272,7 @@ impl From<ConfigError> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use agentkernel_types::NetworkRule;
     use clap::Parser as _;
 
     use super::*;
@@ -282,6 +295,43 @@ mod tests {
             );
         }
         assert_eq!(overrides(&run("x").isolation, None).network, None);
+    }
+
+    #[test]
+    fn what_is_said_about_the_network_goes_to_its_own_place() {
+        let flags = run(
+            "--network public --allow 10.0.0.0/8 --allow preset:npm --deny *.example.net -p 8080:80 --dns ::1 x",
+        );
+        let overrides = overrides(&flags.isolation, None);
+        let texts = |list: &[NetworkRule]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(overrides.network, Some(NetworkMode::Public));
+        assert_eq!(texts(&overrides.allow), ["10.0.0.0/8", "preset:npm"]);
+        assert_eq!(texts(&overrides.deny), ["*.example.net"]);
+        assert_eq!(overrides.ports[0].to_string(), "127.0.0.1:8080:80");
+        assert_eq!(overrides.name_servers[0].to_string(), "[::1]:53");
+    }
+
+    #[test]
+    fn the_origin_of_the_mode_is_the_word_that_was_used() {
+        let origin = |line: &str| {
+            let isolation = run(line).isolation;
+            let sources = Sources {
+                flags: overrides(&isolation, None),
+                ..Sources::default()
+            };
+            let resolved = agentkernel_config::resolve(&sources).unwrap();
+            network_origin(&isolation, &resolved)
+        };
+        for (line, expected) in [
+            ("x", "the profile moderate"),
+            ("--profile restrictive x", "the profile restrictive"),
+            ("--network open x", "--network"),
+            ("--no-network x", "--no-network"),
+            ("--allow a.example x", "--allow"),
+            ("--deny a.example x", "the profile moderate"),
+        ] {
+            assert_eq!(origin(line), expected, "{line}");
+        }
     }
 
     #[test]

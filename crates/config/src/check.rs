@@ -10,10 +10,12 @@ use crate::{
     image_keys::is_registry,
     keys::{Form, Key, Scope, TABLES, Table, keys_of},
     layer::{FileDraft, Layer, RegistryDraft, Values},
+    network,
     problem::Problem,
     shape::expected,
     unknown::{unknown_key, unknown_table},
-    unsupported::{PARSED_TABLES, unsupported_key, unsupported_table},
+    unsupported::{unsupported_key, unsupported_table},
+    wrong::Fault,
 };
 
 /// More entries than anybody writes by hand; each costs a look at the file system.
@@ -21,11 +23,12 @@ const MAX_FILES: usize = 1000;
 
 /// The layer holds what could be read; it must not be used if a problem was pushed.
 pub(crate) fn check(file: SourceFile, trust: Trust, problems: &mut Vec<Problem>) -> Layer {
+    let before = problems.len();
     let mut walk = Walk {
         file: &file,
         trust,
         values: Values::default(),
-        problems,
+        problems: &mut *problems,
         at_key: Vec::new(),
     };
     match DeTable::parse(&file.text) {
@@ -39,8 +42,15 @@ pub(crate) fn check(file: SourceFile, trust: Trust, problems: &mut Vec<Problem>)
             ));
         }
     }
-    let values = walk.values;
-    Layer { file, trust, values }
+    let layer = Layer {
+        values: walk.values,
+        file,
+        trust,
+    };
+    if problems.len() == before {
+        network::contradictions(&layer, problems);
+    }
+    layer
 }
 
 struct Walk<'a> {
@@ -62,8 +72,6 @@ impl Walk<'_> {
             let word = name.get_ref().as_ref();
             if let Some(table) = TABLES.iter().find(|table| table.name == word) {
                 self.table(table, name, value);
-            } else if PARSED_TABLES.contains(&word) {
-                self.keys(word, name, value);
             } else if unsupported_table(word).is_some() {
                 self.refuse(
                     name.span(),
@@ -193,10 +201,7 @@ impl Walk<'_> {
         if let Some(key) = keys_of(table).find(|key| key.name == word || key.alias == Some(word)) {
             self.known_key(key, word, name, value);
         } else if let Some(entry) = unsupported_key(table, word) {
-            let idle = entry.empty_is_fine && asks_for_nothing(value.get_ref());
-            if !idle {
-                self.refuse_unsupported(table, word, name.span(), entry.reason);
-            }
+            self.refuse_unsupported(table, word, name.span(), entry.reason);
         } else {
             self.problems
                 .push(unknown_key(self.file, name.span(), table, word));
@@ -206,7 +211,9 @@ impl Walk<'_> {
     fn known_key(&mut self, key: &'static Key, word: &str, name: &Name<'_>, value: &Spanned<DeValue<'_>>) {
         let path = format!("{}.{word}", key.table);
         if let Some(reason) = misplaced(self.trust, key.scope) {
-            self.refuse_misplaced(name.span(), &format!("`{path}`"), reason);
+            if !asks_for_nothing(value.get_ref()) {
+                self.refuse_misplaced(name.span(), &format!("`{path}`"), reason);
+            }
         } else if self.at_key.contains(&key.name) {
             let other = if word == key.name {
                 key.alias.unwrap_or(key.name)
@@ -220,16 +227,26 @@ impl Walk<'_> {
             );
         } else {
             self.at_key.push(key.name);
-            if let Err(error) = (key.read)(&mut self.values, value.get_ref(), value.span()) {
-                let custom = error.0.contains("not supported yet");
-                let kind = if custom {
-                    ErrorKind::Unsupported
-                } else {
-                    ErrorKind::InvalidSpec
-                };
-                self.refuse(value.span(), kind, format!("`{path}`: {error}"));
+            if let Err(wrong) = (key.read)(&mut self.values, value.get_ref(), value.span()) {
+                for fault in wrong.0 {
+                    self.fault(&path, value.span(), fault);
+                }
             }
         }
+    }
+
+    fn fault(&mut self, path: &str, value: Range<usize>, fault: Fault) {
+        let Fault { error, span, help } = fault;
+        let kind = match error.0.contains("not supported yet") {
+            true => ErrorKind::Unsupported,
+            false => ErrorKind::InvalidSpec,
+        };
+        let title = format!("`{path}`: {error}");
+        let problem = Problem::new(kind, self.file, span.unwrap_or(value), title);
+        self.problems.push(match help {
+            Some(help) => problem.help(help),
+            None => problem,
+        });
     }
 
     fn refuse_unsupported(&mut self, table: &str, key: &str, span: Range<usize>, reason: &str) {
@@ -243,6 +260,9 @@ impl Walk<'_> {
         self.problems.push(match (what, self.trust) {
             ("[defaults]", Trust::Found | Trust::Named) => problem.help(
                 "a repository cannot choose how strong its own walls are: pass `--backend` or `--isolation`",
+            ),
+            ("`network.dns`", Trust::Found | Trust::Named) => problem.help(
+                "a repository could redirect every name: pass `--dns`, or set it in your own configuration file",
             ),
             _ => problem,
         });

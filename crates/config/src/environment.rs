@@ -18,6 +18,7 @@ pub const PROFILE: &str = "AGENTKERNEL_PROFILE";
 pub const BACKEND: &str = "AGENTKERNEL_BACKEND";
 pub const IMAGE: &str = "AGENTKERNEL_IMAGE";
 pub const ISOLATION: &str = "AGENTKERNEL_ISOLATION";
+pub const NETWORK: &str = "AGENTKERNEL_NETWORK";
 pub const PULL: &str = "AGENTKERNEL_PULL";
 
 pub const VARIABLES: &[Variable] = &[
@@ -44,6 +45,12 @@ pub const VARIABLES: &[Variable] = &[
         key: "--isolation",
         summary: "the weakest isolation grade that will do",
         read: |into, text| text.parse().map(|grade| into.isolation = Some(grade)),
+    },
+    Variable {
+        name: NETWORK,
+        key: "--network",
+        summary: "the network mode: none, allowlist, public, open or host",
+        read: |into, text| text.parse().map(|mode| into.network = Some(mode)),
     },
     Variable {
         name: PULL,

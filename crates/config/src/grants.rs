@@ -1,12 +1,11 @@
-//! The five grants of a profile, and what "looser" means for each.
+//! The grants of a profile that are true or false, and what "looser" means for each. The fifth is the network.
 
-use agentkernel_types::{NetworkMode, ProfileGrants};
+use agentkernel_types::ProfileGrants;
 
 use crate::Origin;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Grant {
-    Network,
     MountCwd,
     MountHome,
     PassEnv,
@@ -14,18 +13,11 @@ pub(crate) enum Grant {
 }
 
 impl Grant {
-    pub const ALL: [Self; 5] = [
-        Self::Network,
-        Self::MountCwd,
-        Self::MountHome,
-        Self::PassEnv,
-        Self::ReadOnly,
-    ];
+    pub const ALL: [Self; 4] = [Self::MountCwd, Self::MountHome, Self::PassEnv, Self::ReadOnly];
 
     /// The key in `[security]`.
     pub const fn key(self) -> &'static str {
         match self {
-            Self::Network => "network",
             Self::MountCwd => "mount_cwd",
             Self::MountHome => "mount_home",
             Self::PassEnv => "pass_env",
@@ -35,7 +27,6 @@ impl Grant {
 
     pub const fn flag(self) -> &'static str {
         match self {
-            Self::Network => "--network",
             Self::MountCwd => "--mount-cwd",
             Self::MountHome => "--mount-home",
             Self::PassEnv => "--pass-env",
@@ -46,7 +37,6 @@ impl Grant {
     /// The flag as it is written to loosen.
     pub const fn loosening_flag(self) -> &'static str {
         match self {
-            Self::Network => "--network public",
             Self::ReadOnly => "--read-only=false",
             _ => self.flag(),
         }
@@ -55,7 +45,6 @@ impl Grant {
     /// What loosening it would do.
     pub const fn loosening(self) -> &'static str {
         match self {
-            Self::Network => "let the sandbox reach the network",
             Self::MountCwd => "let the sandbox write to the current folder",
             Self::MountHome => "let the sandbox read your home folder",
             Self::PassEnv => "show your environment to the sandbox",
@@ -74,7 +63,6 @@ impl Grant {
 
     pub const fn of(self, grants: &ProfileGrants) -> bool {
         match self {
-            Self::Network => !matches!(grants.network, NetworkMode::None),
             Self::MountCwd => grants.mount_cwd,
             Self::MountHome => grants.mount_home,
             Self::PassEnv => grants.pass_env,
@@ -96,7 +84,6 @@ pub struct GrantOrigins {
 impl GrantOrigins {
     pub(crate) fn of(&self, grant: Grant) -> &Origin {
         match grant {
-            Grant::Network => &self.network,
             Grant::MountCwd => &self.mount_cwd,
             Grant::MountHome => &self.mount_home,
             Grant::PassEnv => &self.pass_env,

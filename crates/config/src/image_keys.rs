@@ -96,7 +96,7 @@ pub(crate) const KEYS: &[Key] = &[
         |values, value, span| {
             let target = shape::text(value)?;
             if target.is_empty() || target.starts_with('-') || target.len() > 128 {
-                return Err(ParseError::new(format!("invalid stage {target:?}")));
+                return Err(ParseError::new(format!("invalid stage {target:?}")).into());
             }
             build(values).target = Some(At {
                 value: target.to_owned(),
@@ -206,7 +206,7 @@ pub(crate) const KEYS: &[Key] = &[
         |values, value, _| {
             let path = PathBuf::from(shape::text(value)?);
             if !path.is_absolute() {
-                return Err(ParseError::new(format!("{} is no absolute path", path.display())));
+                return Err(ParseError::new(format!("{} is no absolute path", path.display())).into());
             }
             registry(values).ca = Some(path);
             Ok(())
@@ -221,12 +221,12 @@ pub(crate) const KEYS: &[Key] = &[
         |values, value, _| {
             let mirrors = shape::list(value)?;
             if mirrors.len() > MAX_MIRRORS {
-                return Err(ParseError::new(format!("more than {MAX_MIRRORS} mirrors")));
+                return Err(ParseError::new(format!("more than {MAX_MIRRORS} mirrors")).into());
             }
             if let Some(wrong) = mirrors.iter().find(|mirror| !is_host(mirror)) {
-                return Err(ParseError::new(format!(
-                    "invalid mirror {wrong:?}: write HOST[:PORT][/PREFIX]"
-                )));
+                return Err(
+                    ParseError::new(format!("invalid mirror {wrong:?}: write HOST[:PORT][/PREFIX]")).into(),
+                );
             }
             registry(values).mirrors = mirrors;
             Ok(())

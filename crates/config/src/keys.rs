@@ -6,7 +6,9 @@ use toml::de::DeValue;
 use crate::{
     image_keys,
     layer::{At, FileDraft, Values},
+    network,
     shape::{self, AGENTS, GRADES, PROFILES, RUNTIMES, Shape},
+    wrong::Wrong,
 };
 
 /// In whose file a key may stand.
@@ -31,7 +33,7 @@ pub(crate) struct Key {
     pub read: Read,
 }
 
-pub(crate) type Read = fn(&mut Values, &DeValue<'_>, std::ops::Range<usize>) -> Result<(), ParseError>;
+pub(crate) type Read = fn(&mut Values, &DeValue<'_>, std::ops::Range<usize>) -> Result<(), Wrong>;
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -73,6 +75,11 @@ pub(crate) const TABLES: &[Table] = &[
         form: Form::Single,
     },
     Table {
+        name: "network",
+        summary: "What the sandbox reaches, and what reaches it. A project file may only tighten the mode and the rules.",
+        form: Form::Single,
+    },
+    Table {
         name: "files",
         summary: "Files of the project that are copied into the sandbox before the command starts. `source` and `dest` are required.",
         form: Form::List(&["source", "dest"]),
@@ -105,7 +112,7 @@ pub(crate) fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> + Clone
 }
 
 pub(crate) fn all_keys() -> impl Iterator<Item = &'static Key> + Clone {
-    KEYS.iter().chain(image_keys::KEYS)
+    KEYS.iter().chain(network::KEYS).chain(image_keys::KEYS)
 }
 
 pub(crate) const MAX_PIDS: u64 = 4_194_304;
@@ -307,19 +314,29 @@ const KEYS: &[Key] = &[
             if shape::text(value)? == "custom" {
                 return Err(ParseError::new(
                     "custom profiles are not supported yet: set the keys of [security] one by one",
-                ));
+                )
+                .into());
             }
             let value = shape::choice(value, PROFILES)?.parse()?;
             values.profile = Some(At { value, span });
             Ok(())
         },
     },
-    grant!(
-        "network",
-        Network,
-        "false",
-        "Whether the sandbox reaches the network."
-    ),
+    Key {
+        table: "security",
+        name: "network",
+        alias: None,
+        scope: Scope::Both,
+        shape: Shape::Boolean,
+        default: "by the profile",
+        summary: "`false` is the mode `none` of [network]; `true` is the profile's mode, or `public` where that is `none`.",
+        example: "false",
+        read: |values, value, span| {
+            let value = shape::boolean(value)?;
+            values.network.granted = Some(At { value, span });
+            Ok(())
+        },
+    },
     grant!(
         "mount_cwd",
         MountCwd,

@@ -11,6 +11,7 @@ use crate::{
     file::{SourceFile, Trust},
     grants::Grant,
     limits::Limit,
+    network::NetworkDraft,
 };
 
 #[derive(Clone, Debug)]
@@ -55,7 +56,8 @@ pub(crate) struct Values {
     pub runtime: Option<At<String>>,
     pub agent: Option<At<String>>,
     pub profile: Option<At<Profile>>,
-    pub grants: [Option<At<bool>>; 5],
+    pub grants: [Option<At<bool>>; 4],
+    pub network: NetworkDraft,
     pub resources: Resources,
     pub limit_spans: [Option<Range<usize>>; 5],
     pub backend: Option<At<BackendName>>,

@@ -1,13 +1,14 @@
 //! Lays the sources over each other, weakest first: defaults, user's file, project's file,
 //! environment, flags. Pure: nothing is read here.
 
-use agentkernel_types::{NetworkMode, NetworkPolicy, ProfileGrants};
+use agentkernel_types::ProfileGrants;
 
 use crate::{
     GrantOrigins, Origin, Overrides, Resolved, Setting, Sources,
     environment::{BACKEND, IMAGE, ISOLATION, PROFILE},
     images,
     layer::{At, Layer},
+    network::{self, Laid, Voices},
     problem::Problem,
     tighten::Judge,
     walls::Walls,
@@ -41,31 +42,28 @@ pub(crate) fn merge(
         walls.set_profile(profile, Origin::Environment(PROFILE));
     }
     walls.add_flags(flags);
-    resolved(walls, flags, environment, user, project)
+    let voices = Voices {
+        flags,
+        environment,
+        user,
+        user_file: sources.user_file.as_deref(),
+        project,
+    };
+    let network = network::lay(&voices, problems);
+    resolved(walls, network, &voices)
 }
 
-fn resolved(
-    walls: Walls,
-    flags: &Overrides,
-    environment: &Overrides,
-    user: Option<&Layer>,
-    project: Option<&Layer>,
-) -> Resolved {
-    let [network, mount_cwd, mount_home, pass_env, read_only] = walls.grants;
-    let profile = walls.profile.value.grants().network;
-    let mode = match (flags.network, network.value) {
-        (Some(mode), _) => mode,
-        (None, false) => NetworkMode::None,
-        (None, true) if profile == NetworkMode::None => NetworkMode::Public,
-        (None, true) => profile,
-    };
-    let policy = NetworkPolicy {
-        mode,
-        allow: flags.allow.clone(),
-        deny: flags.deny.clone(),
-    };
+fn resolved(walls: Walls, network: Laid, voices: &Voices<'_>) -> Resolved {
+    let Voices {
+        flags,
+        environment,
+        user,
+        project,
+        ..
+    } = *voices;
+    let [mount_cwd, mount_home, pass_env, read_only] = walls.grants;
     let grants = ProfileGrants {
-        network: mode,
+        network: network.policy.value.mode,
         mount_cwd: mount_cwd.value,
         mount_home: mount_home.value,
         pass_env: pass_env.value,
@@ -78,16 +76,17 @@ fn resolved(
         name: flagged(&flags.name, "--name").or_else(|| from(project, |layer| &layer.values.name)),
         profile: walls.profile,
         grants,
-        network: Setting::new(policy, network.origin.clone()),
-        ports: flags.ports.clone(),
-        name_servers: flags.name_servers.clone(),
+        ports: network.ports,
+        name_servers: network.name_servers,
+        network_origins: network.origins,
         grant_origins: GrantOrigins {
-            network: network.origin,
+            network: network.policy.origin.clone(),
             mount_cwd: mount_cwd.origin,
             mount_home: mount_home.origin,
             pass_env: pass_env.origin,
             read_only: read_only.origin,
         },
+        network: network.policy,
         image: flagged(&flags.image, "--image")
             .or_else(|| variable(&environment.image, IMAGE))
             .or_else(|| from(project, |layer| &layer.values.image))

@@ -25,7 +25,7 @@ From the strongest to the weakest: flags, environment, the project's file, your 
 **A project file may only tighten.** It is part of a repository and may be hostile, so what it says about
 the profile, the grants and the limits is compared with what your own file and the defaults give. To loosen
 is an error that names the place, the flag that allows it once and the line of your own file that allows it
-always. Where a flag or a variable decides the same thing, it decides and there is no error.
+always. The same holds for the mode, the rules and the ports of the network. Where a flag or a variable decides the same thing, it decides and there is no error.
 A file named by `--config` has no more trust than one that was found.
 
 A profile fills in the five grants that nobody wrote out. A stronger source's profile takes back what weaker
@@ -33,6 +33,43 @@ sources granted; it does not lift what they denied by name. With `mount_home = f
 `--profile permissive` does not mount the home folder, and `--mount-home` does.
 
 An image beats a runtime of the same file; a project's runtime beats your own file's image.
+
+## The network
+
+The modes from the strictest to the loosest are `none`, `allowlist`, `public`, `open` and `host`. A denial beats every
+allowance. What a rule means in each mode is decided where it is enforced.
+
+```toml
+# agentkernel.toml: this project needs its registry and nothing else
+[network]
+allow = [\"preset:npm\"]
+ports = [\"3000:3000\"]
+```
+
+```toml
+# your own file
+[network]
+mode = \"public\"
+allow = [\"10.1.0.0/16:443\"]
+deny = [\"*.example.net\"]
+dns = [\"192.0.2.1\"]
+```
+
+**A list of what is allowed means that the rest is not.** `allow` without `mode`, in the same source or a stronger one,
+is the mode `allowlist`, and so is `--allow` without `--network`. `--deny` leaves the mode alone.
+
+A mode that is written out beats the profile of the same source; the profile of a stronger one takes it back if it is
+looser. `[security] network` says the same with fewer words, and one file must not say both and mean different things.
+A mode in which a list of the same or a stronger source would have no effect, such as `deny` in the mode `host`, is an
+error that names the list.
+
+Your own rules add up: those of `--allow` come on top of your file's. The project's are not added to them: of the
+project's list the rules hold that your own sources, flags included, allow as well, and a rule that they do not allow
+is an error. `--network` together with `--allow` is the whole word: then the project's other rules are dropped.
+What the project denies is denied.
+
+Ports and name servers are not added up: those of the strongest source that has any hold. A project's ports are on the
+loopback, free ones or from 1024 on, unless your own file has the same.
 
 ## How the project's file is found
 
@@ -76,7 +113,7 @@ pub fn reference() -> String {
     }
     page.push_str(
         "\nAn empty variable counts as unset.\n\n## Not supported yet\n\n\
-         These are known and refused by name. `ports` and `dns` may be empty.\n\n| key | why |\n|---|---|\n",
+         These are known and refused by name.\n\n| key | why |\n|---|---|\n",
     );
     for entry in UNSUPPORTED {
         let key = entry.key.map_or_else(String::new, |key| format!(" {key}"));

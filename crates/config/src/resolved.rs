@@ -1,17 +1,15 @@
 //! The whole way from the sources to the settings in force.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use agentkernel_types::{
-    BackendName, ErrorKind, ImageRef, Isolation, NetworkPolicy, Profile, ProfileGrants, PublishedPort,
-    Resources, SandboxName,
+    BackendName, ErrorKind, ImageRef, Isolation, NameServer, NetworkPolicy, Profile, ProfileGrants,
+    PublishedPort, Resources, SandboxName,
 };
 
 use crate::{
-    FileEntry, GrantOrigins, ImageSettings, ProjectFile, ResourceOrigins, Setting, Sources,
+    FileEntry, GrantOrigins, ImageSettings, NetworkOrigins, Origin, ProjectFile, ResourceOrigins, Setting,
+    Sources,
     check::check,
     discover::discover,
     environment,
@@ -20,6 +18,7 @@ use crate::{
     inject,
     layer::Layer,
     merge::merge,
+    network,
 };
 
 /// The settings in force, each with its origin.
@@ -38,7 +37,9 @@ pub struct Resolved {
     /// What may be reached. The origin is that of the mode.
     pub network: Setting<NetworkPolicy>,
     pub ports: Vec<PublishedPort>,
-    pub name_servers: Vec<SocketAddr>,
+    /// Nothing: those of this machine.
+    pub name_servers: Vec<NameServer>,
+    pub network_origins: NetworkOrigins,
     pub resources: Resources,
     pub resource_origins: ResourceOrigins,
     pub agent: Option<Setting<String>>,
@@ -82,11 +83,29 @@ pub(crate) fn resolve_with_home(sources: &Sources, home: Option<&Path>) -> Resul
     if !problems.is_empty() {
         return Err(ConfigError::of(problems));
     }
+    network::refuse_idle_flags(&sources.flags, &resolved)?;
     Ok(Resolved {
         files,
         project_file: project.map(|layer: Layer| layer.file.path),
         ..resolved
     })
+}
+
+impl Resolved {
+    /// Where the mode of the network came from, in a few words: `the profile moderate`, `--network`,
+    /// `agentkernel.toml:3`.
+    pub fn network_origin(&self) -> String {
+        let place = |path: &Path, line: &usize| {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            format!("{}:{line}", crate::problem::visible(&name.to_string_lossy()))
+        };
+        match &self.network.origin {
+            Origin::Profile => format!("the profile {}", self.profile.value),
+            Origin::ProjectFile { path, line } => place(path, line),
+            Origin::UserFile { path, line } => format!("your {}", place(path, line)),
+            other => other.to_string(),
+        }
+    }
 }
 
 fn absent_is_fine<T>(result: Result<T, ConfigError>) -> Result<Option<T>, ConfigError> {

@@ -1,12 +1,13 @@
 //! The settings as rows of key, value and origin, for `config show --origin`.
 
-use agentkernel_types::Profile;
+use agentkernel_types::{NetworkMode, Profile};
 
 use crate::{ImageSettings, Origin, RegistrySettings, Resolved, Setting, grants::Grant, limits::Limit};
 
 const UNSET: &str = "(not set)";
 
-/// One row for each key that a file can set, in the order of the reference. `[[files]]` has one row an entry.
+/// One row for each key that a file can set, in the order of the reference. `[[files]]` and the lists of
+/// [network] have one row an entry.
 pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
     let mut rows = vec![
         row("sandbox.name", &resolved.name),
@@ -31,6 +32,13 @@ pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
     }
     let Setting::<Profile> { value, origin } = &resolved.profile;
     rows.push(("security.profile".to_owned(), value.to_string(), origin.clone()));
+    let mode = &resolved.network.value.mode;
+    let origin = &resolved.network.origin;
+    rows.push((
+        "security.network".to_owned(),
+        (*mode != NetworkMode::None).to_string(),
+        origin.clone(),
+    ));
     for grant in Grant::ALL {
         let value = grant.of(&resolved.grants).to_string();
         rows.push((
@@ -39,6 +47,7 @@ pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
             resolved.grant_origins.of(grant).clone(),
         ));
     }
+    network(resolved, &mut rows);
     for file in &resolved.files {
         let source = crate::problem::visible(&file.source.display().to_string());
         rows.push((
@@ -51,6 +60,29 @@ pub fn rows(resolved: &Resolved) -> Vec<(String, String, Origin)> {
     rows.push(row("defaults.backend", &resolved.backend));
     rows.push(row("defaults.isolation", &resolved.isolation));
     rows
+}
+
+fn network(resolved: &Resolved, rows: &mut Vec<(String, String, Origin)>) {
+    let Setting {
+        value: policy,
+        origin,
+    } = &resolved.network;
+    let origins = &resolved.network_origins;
+    rows.push(("network.mode".to_owned(), policy.mode.to_string(), origin.clone()));
+    list("network.allow", &policy.allow, &origins.allow, rows);
+    list("network.deny", &policy.deny, &origins.deny, rows);
+    list("network.ports", &resolved.ports, &origins.ports, rows);
+    list("network.dns", &resolved.name_servers, &origins.name_servers, rows);
+}
+
+/// One row an entry.
+fn list<T: ToString>(key: &str, values: &[T], origins: &[Origin], rows: &mut Vec<(String, String, Origin)>) {
+    if values.is_empty() {
+        rows.push((key.to_owned(), UNSET.to_owned(), Origin::Default));
+    }
+    for (value, origin) in values.iter().zip(origins) {
+        rows.push((key.to_owned(), value.to_string(), origin.clone()));
+    }
 }
 
 fn images(images: &ImageSettings, rows: &mut Vec<(String, String, Origin)>) {

@@ -1,10 +1,10 @@
 //! What the caller hands in: the places to look at and what it has itself.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ImageRef, Isolation, NetworkMode, NetworkRule, Profile, PublishedPort, PullPolicy,
-    Resources, SandboxName,
+    BackendName, ImageRef, Isolation, NameServer, NetworkMode, NetworkRule, Profile, PublishedPort,
+    PullPolicy, Resources, SandboxName,
 };
 
 /// What the command line says. Whatever is set decides over every other source.
@@ -16,12 +16,12 @@ pub struct Overrides {
     pub backend: Option<BackendName>,
     pub isolation: Option<Isolation>,
     pub network: Option<NetworkMode>,
-    /// Rules on top of the files'.
+    /// Rules on top of the user's file. Without `network` the mode is then `allowlist`.
     pub allow: Vec<NetworkRule>,
     pub deny: Vec<NetworkRule>,
     /// In place of the files'.
     pub ports: Vec<PublishedPort>,
-    pub name_servers: Vec<SocketAddr>,
+    pub name_servers: Vec<NameServer>,
     pub mount_cwd: Option<bool>,
     pub mount_home: Option<bool>,
     pub pass_env: Option<bool>,

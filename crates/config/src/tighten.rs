@@ -54,7 +54,7 @@ impl Judge<'_> {
                 flag: format!("--profile {}", wanted.value),
                 line: format!("profile = \"{}\"", wanted.value),
             };
-            problems.push(self.refuse(loosening));
+            problems.push(loosening.problem(self.project, self.user_file));
         }
     }
 
@@ -78,7 +78,7 @@ impl Judge<'_> {
                 flag: grant.loosening_flag().to_owned(),
                 line: format!("{} = {}", grant.key(), wanted.value),
             };
-            problems.push(self.refuse(loosening));
+            problems.push(loosening.problem(self.project, self.user_file));
         }
     }
 
@@ -108,25 +108,37 @@ impl Judge<'_> {
                 flag: format!("{} {}", limit.flag(), shown(limit.show(wanted))),
                 line: format!("{} = {}", limit.key(), shown(limit.show_in_file(wanted))),
             };
-            problems.push(self.refuse(loosening));
+            problems.push(loosening.problem(self.project, self.user_file));
         }
     }
+}
 
-    fn refuse(&self, loosening: Loosening<'_>) -> Problem {
-        let Loosening {
+/// A wish of a project to loosen.
+pub(crate) struct Loosening<'a> {
+    pub key: &'a str,
+    pub span: &'a Range<usize>,
+    pub what: String,
+    pub yours: String,
+    /// The whole flag that allows it.
+    pub flag: String,
+    /// The line of the user's file that allows it.
+    pub line: String,
+}
+
+impl Loosening<'_> {
+    pub fn problem(self, project: &Layer, user_file: Option<&Path>) -> Problem {
+        let Self {
             key,
             span,
             what,
             yours,
             flag,
             line,
-        } = loosening;
+        } = self;
         let table = key.split('.').next().unwrap_or(key);
-        let file = self
-            .user_file
-            .map_or_else(|| "your own configuration file".to_owned(), display);
+        let file = user_file.map_or_else(|| "your own configuration file".to_owned(), display);
         let title = format!("a project file may only tighten, and `{key}` loosens: {what}");
-        Problem::new(ErrorKind::Denied, &self.project.file, span.clone(), title)
+        Problem::new(ErrorKind::Denied, &project.file, span.clone(), title)
             .label(yours)
             .help(format!("to allow it this time: pass `{flag}`"))
             .help(format!(
@@ -135,22 +147,11 @@ impl Judge<'_> {
     }
 }
 
-struct Loosening<'a> {
-    key: &'a str,
-    span: &'a Range<usize>,
-    what: String,
-    yours: String,
-    /// The whole flag that allows it.
-    flag: String,
-    /// The line of the user's file that allows it.
-    line: String,
-}
-
 fn source_of(verb: &str, value: &str, origin: &Origin) -> String {
     format!("for you it {verb} {value} ({})", source(origin))
 }
 
-fn source(origin: &Origin) -> String {
+pub(crate) fn source(origin: &Origin) -> String {
     match origin {
         Origin::Default => "by default".to_owned(),
         other => other.to_string(),

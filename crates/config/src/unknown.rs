@@ -7,14 +7,11 @@ use crate::{
     keys::{Key, TABLES, all_keys, keys_of},
     problem::Problem,
     shape::nearest,
-    unsupported::{PARSED_TABLES, UNSUPPORTED},
+    unsupported::UNSUPPORTED,
 };
 
 pub(crate) fn unknown_table(file: &SourceFile, span: Range<usize>, word: &str) -> Problem {
-    let tables = TABLES
-        .iter()
-        .map(|table| table.name)
-        .chain(PARSED_TABLES.iter().copied());
+    let tables = TABLES.iter().map(|table| table.name);
     let help = if let Some(near) = nearest(word, tables.clone()) {
         did_you_mean(near)
     } else if let Some(key) = find(word) {
@@ -33,17 +30,12 @@ pub(crate) fn unknown_key(file: &SourceFile, span: Range<usize>, table: &str, wo
     let own = keys_of(table).flat_map(|key| std::iter::once(key.name).chain(key.alias));
     let help = if let Some(key) = find(word) {
         belongs_to(word, key)
-    } else if let Some(near) = nearest(word, own.clone().chain(refused.clone())) {
+    } else if let Some(near) = nearest(word, own.clone().chain(refused)) {
         did_you_mean(near)
     } else if let Some(key) = nearest(word, all_keys().map(|key| key.name)).and_then(find) {
         format!("did you mean `{}` of [{}]?", key.name, key.table)
-    } else if own.clone().next().is_some() {
-        format!("the keys of [{table}] are {}", own.collect::<Vec<_>>().join(", "))
     } else {
-        format!(
-            "known keys of [{table}] are {}, none supported yet",
-            refused.collect::<Vec<_>>().join(", ")
-        )
+        format!("the keys of [{table}] are {}", own.collect::<Vec<_>>().join(", "))
     };
     Problem::invalid(file, span, format!("unknown key `{table}.{word}`")).help(help)
 }

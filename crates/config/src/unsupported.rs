@@ -8,8 +8,6 @@ pub(crate) struct Unsupported {
     pub key: Option<&'static str>,
     /// A sentence for people.
     pub reason: &'static str,
-    /// Whether an empty list, an empty table or `false` is accepted: it asks for nothing.
-    pub empty_is_fine: bool,
 }
 
 const fn key(table: &'static str, key: &'static str, reason: &'static str) -> Unsupported {
@@ -17,16 +15,6 @@ const fn key(table: &'static str, key: &'static str, reason: &'static str) -> Un
         table,
         key: Some(key),
         reason,
-        empty_is_fine: false,
-    }
-}
-
-const fn list(table: &'static str, key: &'static str, reason: &'static str) -> Unsupported {
-    Unsupported {
-        table,
-        key: Some(key),
-        reason,
-        empty_is_fine: true,
     }
 }
 
@@ -35,12 +23,8 @@ const fn table(table: &'static str, reason: &'static str) -> Unsupported {
         table,
         key: None,
         reason,
-        empty_is_fine: false,
     }
 }
-
-/// The tables that exist although all their keys are refused.
-pub(crate) const PARSED_TABLES: &[&str] = &["network"];
 
 pub(crate) const UNSUPPORTED: &[Unsupported] = &[
     key(
@@ -66,12 +50,6 @@ pub(crate) const UNSUPPORTED: &[Unsupported] = &[
         "security",
         "transport",
         "transport settings are not supported yet",
-    ),
-    list("network", "ports", "publishing ports is not supported yet"),
-    list(
-        "network",
-        "dns",
-        "name servers of one's own are not supported yet",
     ),
     key(
         "network",

@@ -1,9 +1,9 @@
-//! The profile, the grants and the limits, laid source by source.
+//! The profile, the grants and the limits, laid source by source. The network has walls of its own.
 //!
 //! A profile fills in the grants that nobody named. A stronger source's profile takes back what
 //! weaker sources granted; it does not lift what they denied by name: that takes the key itself.
 
-use agentkernel_types::{NetworkMode, Profile, Resources};
+use agentkernel_types::{Profile, Resources};
 
 use crate::{Origin, Overrides, ResourceOrigins, Setting, grants::Grant, layer::Layer, limits::Limit};
 
@@ -11,7 +11,7 @@ use crate::{Origin, Overrides, ResourceOrigins, Setting, grants::Grant, layer::L
 #[derive(Clone)]
 pub(crate) struct Walls {
     pub profile: Setting<Profile>,
-    pub grants: [Setting<bool>; 5],
+    pub grants: [Setting<bool>; 4],
     pub resources: Resources,
     pub resource_origins: ResourceOrigins,
 }
@@ -92,7 +92,6 @@ impl Walls {
 
 pub(crate) fn flag_of(flags: &Overrides, grant: Grant) -> Option<bool> {
     match grant {
-        Grant::Network => flags.network.map(|mode| mode != NetworkMode::None),
         Grant::MountCwd => flags.mount_cwd,
         Grant::MountHome => flags.mount_home,
         Grant::PassEnv => flags.pass_env,

@@ -240,10 +240,6 @@ fn every_wrong_value_is_named_with_what_would_be_right() {
             "`[security] commands`: rules for commands are not supported yet",
         ),
         (
-            "[network]\nports = [\"80\"]",
-            "`[network] ports`: publishing ports is not supported yet",
-        ),
-        (
             "[network]\nsubnet = \"172.30.0.0/24\"",
             "`[network] subnet`: named networks are not supported yet",
         ),
@@ -396,10 +392,7 @@ fn not_supported_has_a_kind_of_its_own() {
         ErrorKind::Unsupported
     );
     assert_eq!(
-        Place::new()
-            .project("[network]\nports = [\"1\"]\n")
-            .error()
-            .kind(),
+        Place::new().project("[network]\nvsock_cid = 3\n").error().kind(),
         ErrorKind::Unsupported
     );
     assert_eq!(

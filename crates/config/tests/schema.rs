@@ -11,6 +11,11 @@ use support::Place;
 /// Tables of the user's own file only.
 const USER_TABLES: [&str; 3] = ["defaults", "images", "registries"];
 
+/// Whether the key stands in the user's own file only.
+fn is_users(table: &str, key: &str) -> bool {
+    USER_TABLES.contains(&table) || (table, key) == ("network", "dns")
+}
+
 /// Every key of the reference's tables with its example.
 fn examples() -> Vec<(String, String, String)> {
     let page = reference();
@@ -40,7 +45,7 @@ fn examples() -> Vec<(String, String, String)> {
 fn every_key_that_parses_is_in_the_schema_and_its_example_parses() {
     let schema = json_schema();
     let examples = examples();
-    assert_eq!(examples.len(), 31);
+    assert_eq!(examples.len(), 36);
     for (table, key, example) in examples {
         let header = table.replace("HOST[:PORT]", "localhost:5000");
         let name = header.trim_matches(['[', ']']);
@@ -60,7 +65,7 @@ fn every_key_that_parses_is_in_the_schema_and_its_example_parses() {
             }
             _ => format!("{header}\n{key} = {example}\n"),
         };
-        let place = if USER_TABLES.contains(&name) {
+        let place = if is_users(name, &key) {
             Place::new().user(&text)
         } else {
             Place::new().project(&text)
@@ -85,7 +90,7 @@ fn what_is_not_in_the_schema_is_refused() {
         for key in object["properties"].as_object().expect("keys").keys() {
             // A value that no key takes: so the answer is about the value and not about the name.
             let text = format!("{header}\n{key} = [1]\n");
-            let place = if USER_TABLES.contains(&name.as_str()) {
+            let place = if is_users(name, key) {
                 Place::new().user(text)
             } else {
                 Place::new().project(text)
@@ -152,8 +157,8 @@ proptest! {
     #[test]
     fn arbitrary_values_of_real_keys_never_panic(
         table in prop_oneof!["sandbox", "agent", "resources", "security", "network", "build", "[files]", "defaults", "images", "registries.x", "registries"],
-        key in prop_oneof!["name", "runtime", "vcpus", "pids", "timeout", "profile", "source", "dest", "mode", "mirrors", "pull", "args", "\\PC{0,8}"],
-        value in prop_oneof!["\"\\PC{0,20}\"", "-?[0-9.e_]{1,30}", "\\PC{0,20}", "\\[\\{\\}\\]"],
+        key in prop_oneof!["name", "runtime", "vcpus", "pids", "timeout", "profile", "source", "dest", "mode", "mirrors", "pull", "args", "allow", "deny", "ports", "dns", "\\PC{0,8}"],
+        value in prop_oneof!["\"\\PC{0,20}\"", "-?[0-9.e_]{1,30}", "\\PC{0,20}", "\\[\\{\\}\\]", "\\[\"[a-z*.:0-9/-]{0,20}\"\\]"],
     ) {
         let text = format!("[{table}]\n{key} = {value}\n");
         let place = Place::new().project(&text).user(&text);

@@ -4,7 +4,7 @@ mod support;
 
 use agentkernel_config::{Origin, Overrides, rows};
 use agentkernel_types::{
-    ByteSize, ErrorKind, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources,
+    ByteSize, ErrorKind, ImageRef, Isolation, NetworkMode, NetworkPolicy, Profile, PullPolicy, Resources,
 };
 use support::Place;
 
@@ -22,7 +22,11 @@ type GrantCase = (&'static str, bool, fn(&mut Overrides, bool));
 
 const GRANTS: [GrantCase; 5] = [
     ("network", true, |flags, on| {
-        flags.network = Some(if on { NetworkMode::Host } else { NetworkMode::None })
+        flags.network = Some(if on {
+            NetworkMode::Public
+        } else {
+            NetworkMode::None
+        })
     }),
     ("mount_cwd", true, |flags, on| flags.mount_cwd = Some(on)),
     ("mount_home", true, |flags, on| flags.mount_home = Some(on)),
@@ -36,7 +40,8 @@ fn without_any_file_the_profile_is_moderate() {
     assert_eq!(settings.profile.value, Profile::Moderate);
     assert_eq!(settings.profile.origin, Origin::Default);
     assert_eq!(settings.grants, Profile::Moderate.grants());
-    assert_eq!(settings.network, None);
+    assert_eq!(settings.network.value, NetworkPolicy::of(NetworkMode::Public));
+    assert_eq!(settings.network.origin, Origin::Profile);
     assert_eq!(settings.project_file, None);
 }
 
@@ -175,11 +180,12 @@ fn a_projects_denial_holds_under_a_profile_flag() {
         .project("[security]\nnetwork = false\n")
         .flags(flags)
         .settings();
-    assert!(!settings.grants.network && settings.grants.mount_home);
-    assert_eq!(
-        settings.network.expect("a file named it").value,
-        NetworkMode::None
-    );
+    assert!(settings.grants.network == NetworkMode::None && settings.grants.mount_home);
+    assert_eq!(settings.network.value.mode, NetworkMode::None);
+    assert!(matches!(
+        settings.network.origin,
+        Origin::ProjectFile { line: 2, .. }
+    ));
 }
 
 #[test]
@@ -193,7 +199,7 @@ fn a_projects_profile_never_lifts_what_the_user_denied() {
             .settings()
             .grants;
         assert!(
-            !grants.network && grants.read_only && !grants.mount_home,
+            grants.network == NetworkMode::None && grants.read_only && !grants.mount_home,
             "{project}"
         );
     }
@@ -415,7 +421,7 @@ fn each_registry_has_a_table_of_its_own() {
 
 #[test]
 fn what_asks_for_nothing_is_accepted() {
-    let text = "[network]\nports = []\ndns = []\n[build]\nargs = {}\nno_cache = false\n";
+    let text = "[network]\nports = []\ndns = []\ndeny = []\n[build]\nargs = {}\nno_cache = false\n";
     assert!(Place::new().project(text).resolve().is_ok());
 }
 

@@ -13,6 +13,7 @@ mod image_event;
 mod isolation;
 mod mount;
 mod name;
+mod name_server;
 mod network_event;
 mod network_policy;
 mod path;
@@ -34,6 +35,7 @@ pub use image_event::{ImageEvent, LayerState};
 pub use isolation::Isolation;
 pub use mount::Mount;
 pub use name::{BackendName, SandboxId, SandboxName};
+pub use name_server::NameServer;
 pub use network_event::{Attempt, Denial, Direction, Flow, NetworkEvent, NetworkEventKind};
 pub use network_policy::{
     DomainName, Effect, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName,

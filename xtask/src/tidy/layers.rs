@@ -37,9 +37,11 @@ const GUEST_MAY_USE: [&str; 2] = ["agentkernel-types", "agentkernel-protocol"];
 fn layer(folder: &str) -> Option<Layer> {
     Some(match folder {
         "crates/types" => Layer::Number(0),
-        "crates/protocol" | "crates/policy" | "crates/detect" | "crates/backend" | "crates/store"
-        | "crates/config" => Layer::Number(1),
-        "crates/control"
+        "crates/protocol" | "crates/policy" | "crates/detect" | "crates/backend" | "crates/store" => {
+            Layer::Number(1)
+        }
+        "crates/config"
+        | "crates/control"
         | "crates/agent-client"
         | "crates/conformance"
         | "crates/egress"

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NetworkMode, NetworkRule, Profile,
+    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NameServer, NetworkMode, NetworkRule, Profile,
     PublishedPort, TimeSpan, UserSpec,
 };
 use clap::{
@@ -25,12 +25,12 @@ pub struct IsolationArgs {
     /// The weakest isolation that will do; nothing weaker is ever used
     #[arg(long, value_name = "GRADE", value_parser = grades())]
     pub isolation: Option<Isolation>,
-    /// What may be reached: none, allowlist (what --allow names), public (no private ranges), open, or host (this
-    /// machine's own network, without any policy)
+    /// What may be reached: none, allowlist (what is allowed by name), public (no private ranges), open, or host
+    /// (this machine's own network, without any policy)
     #[arg(long, value_name = "MODE", value_parser = network_modes())]
     pub network: Option<NetworkMode>,
     /// Allow one destination, as in pypi.org:443, *.example.org, 10.1.0.0/16, preset:npm or host:11434; without
-    /// another word about the network nothing else is reached
+    /// --network the mode is then allowlist
     #[arg(long, value_name = "RULE")]
     pub allow: Vec<NetworkRule>,
     /// Deny one destination, whatever is allowed
@@ -39,8 +39,11 @@ pub struct IsolationArgs {
     /// Let a port of this machine lead into the sandbox; on the loopback unless an address is given
     #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:SANDBOX[/udp]")]
     pub ports: Vec<PublishedPort>,
+    /// Ask this name server, as in 192.0.2.1 or [2001:db8::1]:5353, instead of this machine's
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub dns: Vec<NameServer>,
     /// No network but loopback, as --network none
-    #[arg(long, conflicts_with = "network")]
+    #[arg(long, conflicts_with_all = ["network", "allow", "ports", "dns"])]
     pub no_network: bool,
     /// A root that cannot be written, with a private /tmp
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]

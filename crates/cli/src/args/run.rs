@@ -11,7 +11,7 @@ use super::{EnvironmentArgs, IsolationArgs, PullArgs};
 #[derive(Args, Debug)]
 #[command(
     after_help = "Short letters: -c is the configuration file, so the processors are -C; -t forces a terminal \
-                        and -T forbids it; -p is the profile, and ports have no letter."
+                        and -T forbids it; -p publishes a port, so the profile has no letter."
 )]
 pub struct RunArgs {
     #[command(flatten)]

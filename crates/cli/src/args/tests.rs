@@ -33,6 +33,10 @@ fn refused(line: &str) -> ErrorKind {
     }
 }
 
+fn shown<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn no_two_flags_have_the_same_letter() {
     Arguments::command().debug_assert();
@@ -50,8 +54,18 @@ fn every_flag_of_run_arrives_in_its_long_and_in_its_short_form() {
             Some(ImageRef::Registry("python:3.12".into()))
         );
     }
-    for line in ["-p restrictive x", "--profile restrictive x"] {
-        assert_eq!(run(line).isolation.profile, Some(Profile::Restrictive));
+    assert_eq!(
+        run("--profile restrictive x").isolation.profile,
+        Some(Profile::Restrictive)
+    );
+    for line in [
+        "-p 8080:80 -p 0.0.0.0:53:53/udp x",
+        "--publish 8080:80 --publish 0.0.0.0:53:53/udp x",
+    ] {
+        assert_eq!(
+            shown(&run(line).isolation.ports),
+            ["127.0.0.1:8080:80", "0.0.0.0:53:53/udp"]
+        );
     }
     for line in ["-B native x", "--backend native x"] {
         assert_eq!(run(line).isolation.backend.unwrap().as_str(), "native");
@@ -90,6 +104,16 @@ fn every_flag_of_run_arrives_in_its_long_and_in_its_short_form() {
     );
     assert_eq!(run("--network none x").isolation.network, Some(NetworkMode::None));
     assert!(run("--no-network x").isolation.no_network);
+    let rules = run("--allow preset:npm --allow [2001:db8::]/32:443 --allow host:11434 --deny *:25 x").isolation;
+    assert_eq!(
+        shown(&rules.allow),
+        ["preset:npm", "[2001:db8::]/32:443", "host:11434"]
+    );
+    assert_eq!(shown(&rules.deny), ["*:25"]);
+    assert_eq!(
+        shown(&run("--dns 192.0.2.1 --dns [2001:db8::1]:5353 x").isolation.dns),
+        ["192.0.2.1:53", "[2001:db8::1]:5353"]
+    );
     assert_eq!(run("--pids 64 x").isolation.pids, Some(64));
     assert_eq!(run("--disk 1g x").isolation.disk.unwrap().bytes(), 1 << 30);
     assert_eq!(
@@ -231,7 +255,6 @@ fn what_there_is_not_is_refused() {
         "run -F x",
         "run --template t x",
         "run --ttl 1h x",
-        "run --publish 80 x",
         "run -P 80 x",
         "run --ssh x",
         "run --secret S x",
@@ -267,7 +290,16 @@ fn what_there_is_not_is_refused() {
 #[test]
 fn impossible_values_and_combinations_are_refused() {
     for line in [
+        "run --profile lax x",
         "run -p lax x",
+        "run -p 8080:0 x",
+        "run --publish ::1:8080:80 x",
+        "run --allow https://example.org x",
+        "run --allow host x",
+        "run --allow preset:NPM x",
+        "run --deny *example.org x",
+        "run --dns dns.example x",
+        "run --dns 192.0.2.1:0 x",
         "run --pull sometimes x",
         "create --pull sometimes box",
         "image import a -e =b",
@@ -303,6 +335,10 @@ fn impossible_values_and_combinations_are_refused() {
     }
     for line in [
         "run --network host --no-network x",
+        "run --no-network --allow a.example x",
+        "run --no-network -p 8080:80 x",
+        "run --no-network --dns 192.0.2.1 x",
+        "create --no-network --publish 80 box",
         "run --build --image i x",
         "image list -q --json",
         "image prune --all --keep 1g",
