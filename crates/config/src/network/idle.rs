@@ -107,14 +107,14 @@ pub(crate) fn contradictions(layer: &Layer, problems: &mut Vec<Problem>) {
         && granted.value == (mode.value == NetworkMode::None)
     {
         let title = format!(
-            "`network.mode` and `security.network` contradict each other: the mode {} and {} in one file",
+            "`network.mode = \"{}\"` and `security.network = {}` contradict each other",
             mode.value, granted.value
         );
         let problem = Problem::invalid(&layer.file, mode.span.clone(), title);
         let line = layer.file.line_of_span(&granted.span);
         problems.push(
             problem
-                .label(format!("`security.network` is {} in line {line}", granted.value))
+                .label(format!("`security.network` is in line {line}"))
                 .help("leave `security.network` out: the mode says all of it"),
         );
         return;

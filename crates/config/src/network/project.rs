@@ -75,7 +75,10 @@ impl Judge<'_> {
         }
         let own = self.own.mode.value();
         let draft = &self.project.values.network;
-        if let Some(wanted) = draft.mode.as_ref().filter(|wanted| wanted.value > own) {
+        // With rules, an allowlist is what they say as well, and each of them is refused by itself.
+        let by_rules = |mode| mode == NetworkMode::Allowlist && !entries(&draft.allow).is_empty();
+        let wanted = draft.mode.as_ref().filter(|wanted| wanted.value > own);
+        if let Some(wanted) = wanted.filter(|wanted| !by_rules(wanted.value)) {
             let mode = wanted.value;
             let loosening = Loosening {
                 key: "network.mode",
@@ -147,11 +150,15 @@ impl Judge<'_> {
             "a project file may only tighten, and `network.allow` loosens: {wanted} is more than you allow"
         );
         let problem = Problem::new(ErrorKind::Denied, &self.project.file, rule.span.clone(), title)
-            .label(allowed(self.own))
-            .help(format!("to allow it this time: pass {}", self.flags_for(wanted)));
+            .label(allowed(self.own));
+        let flags = self.flags_for_rule(wanted);
         match self.flags.allow.is_empty() {
-            true => problem.help(format!("to allow it always: {}", self.lines_for(wanted))),
-            false => problem.help("to run without the project's rules: pass `--network allowlist` as well"),
+            true => problem
+                .help(format!("to allow it this time: pass {flags}"))
+                .help(format!("to allow it always: {}", self.lines_for_rule(wanted))),
+            false => problem
+                .help(format!("to allow it this time: pass {flags} as well"))
+                .help("to run without the project's rules: pass `--network allowlist` as well"),
         }
     }
 
@@ -165,18 +172,21 @@ impl Judge<'_> {
         for port in entries(&draft.ports) {
             let allowed = own.iter().any(|own| own.value == port.value);
             if let Some(why) = exposure(&port.value).filter(|_| !allowed) {
-                let loosening = Loosening {
-                    key: "network.ports",
-                    span: &port.span,
-                    what: why.to_owned(),
-                    yours: "a project may publish on the loopback, from port 1024 on".to_owned(),
-                    flag: format!("--publish {}", port.value),
-                    line: format!("ports = [\"{}\"]", port.value),
-                };
-                problems.push(loosening.problem(self.project, self.user_file));
+                problems.push(self.refuse_port(port, why));
             }
         }
         Some(listed(self.project, &draft.ports))
+    }
+
+    fn refuse_port(&self, port: &At<PublishedPort>, why: &str) -> Problem {
+        let title = format!("a project file may only tighten, and `network.ports` loosens: {why}");
+        let (flags, lines) = (self.flags_for_port(), self.lines_for_port(&port.value));
+        Problem::new(ErrorKind::Denied, &self.project.file, port.span.clone(), title)
+            .label(format!(
+                "a project may publish on the loopback, from port {FIRST_FREE_PORT} on"
+            ))
+            .help(format!("to allow it this time: pass {flags}"))
+            .help(format!("to allow it always: {lines}"))
     }
 }
 

@@ -1,34 +1,31 @@
 //! What to write and what to pass, so that a refused wish of a project is granted.
 
-use agentkernel_types::{NetworkMode, NetworkRule};
+use std::fmt::Display;
 
-use super::{own::Own, project::Judge};
-use crate::problem::display;
+use agentkernel_types::{NetworkMode, NetworkRule, PublishedPort};
+
+use super::{draft::entries, own::Own, project::Judge};
+use crate::{layer::At, problem::display};
 
 /// More flags than that are not put in one line.
 const MAX_SHOWN: usize = 5;
 
 impl Judge<'_> {
     /// The flags that let the project have this rule.
-    pub(super) fn flags_for(&self, rule: &NetworkRule) -> String {
-        let wishes = super::draft::entries(&self.project.values.network.allow);
-        // Where the mode alone gives the project its other rules, the flag would take them away.
-        let by_mode = self.own.mode.value() > NetworkMode::Allowlist;
-        if !by_mode || wishes.len() == 1 {
-            return format!("`--allow {rule}`");
+    pub(super) fn flags_for_rule(&self, rule: &NetworkRule) -> String {
+        // Where the mode alone gives the project its other rules, one such flag would take them away.
+        match self.own.mode.value() > NetworkMode::Allowlist {
+            true => flags(
+                "--allow RULE",
+                "rule",
+                entries(&self.project.values.network.allow),
+            ),
+            false => format!("`--allow {rule}`"),
         }
-        if wishes.len() > MAX_SHOWN {
-            return "`--allow RULE` for each rule of the list".to_owned();
-        }
-        let all: Vec<String> = wishes
-            .iter()
-            .map(|wish| format!("--allow {}", wish.value))
-            .collect();
-        format!("`{}`", all.join(" "))
     }
 
     /// The lines of the user's file that let every project have this rule.
-    pub(super) fn lines_for(&self, rule: &NetworkRule) -> String {
+    pub(super) fn lines_for_rule(&self, rule: &NetworkRule) -> String {
         let file = self.file();
         let draft = self.user.map(|user| &user.values.network);
         if draft.is_some_and(|draft| draft.allow.is_some()) {
@@ -44,10 +41,40 @@ impl Judge<'_> {
         format!("write {mode}`allow = [\"{rule}\"]` under [network] in {file}")
     }
 
+    /// The flags stand in place of the project's ports, so they name all of them.
+    pub(super) fn flags_for_port(&self) -> String {
+        flags(
+            "--publish PORT",
+            "port",
+            entries(&self.project.values.network.ports),
+        )
+    }
+
+    pub(super) fn lines_for_port(&self, port: &PublishedPort) -> String {
+        let file = self.file();
+        match self.user.is_some_and(|user| user.values.network.ports.is_some()) {
+            true => format!("add \"{port}\" to `ports` under [network] in {file}"),
+            false => format!("write `ports = [\"{port}\"]` under [network] in {file}"),
+        }
+    }
+
     pub(super) fn file(&self) -> String {
         self.user_file
             .map_or_else(|| "your own configuration file".to_owned(), display)
     }
+}
+
+/// One flag for each entry of a list. The form is the flag and the word for what it takes.
+fn flags<T: Display>(form: &str, what: &str, list: &[At<T>]) -> String {
+    if list.len() > MAX_SHOWN {
+        return format!("`{form}` for each {what} of the list");
+    }
+    let flag = form.split(' ').next().unwrap_or(form);
+    let all: Vec<String> = list
+        .iter()
+        .map(|entry| format!("{flag} {}", entry.value))
+        .collect();
+    format!("`{}`", all.join(" "))
 }
 
 /// What the user allows, in a few words.
