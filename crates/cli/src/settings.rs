@@ -59,6 +59,7 @@ pub fn sandbox(
         None
     };
     let build = resolved.images.build.clone();
+    let network_origin = network_origin(isolation, &resolved);
     let request = SandboxRequest {
         name,
         image: resolved.image.map(value),
@@ -68,7 +69,7 @@ pub fn sandbox(
         isolation: resolved.isolation.map(value),
         profile: resolved.profile.value,
         grants: resolved.grants,
-        network_origin: network_origin(isolation, &resolved),
+        network_origin,
         network: resolved.network.value,
         ports: resolved.ports,
         name_servers: resolved

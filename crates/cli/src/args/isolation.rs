@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NameServer, NetworkMode, NetworkRule, Profile,
-    PublishedPort, TimeSpan, UserSpec,
+    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NameServer, NetworkMode, NetworkRule,
+    Profile, PublishedPort, TimeSpan, UserSpec,
 };
 use clap::{
     Args,
