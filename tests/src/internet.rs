@@ -106,7 +106,7 @@ impl Internet {
             .args(words));
     }
 
-    /// IP packets that have come into the world so far: both versions, without the neighbour discovery of IPv6.
+    /// IP packets that have come into the world so far: both versions, without what IPv6 says to its link.
     pub fn packets(&self) -> u64 {
         let holder = self.holder.id().to_string();
         let output = Command::new("nsenter")
@@ -128,7 +128,7 @@ impl Internet {
             line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
                 .unwrap_or(0)
         };
-        values[at].parse::<u64>().expect("a number") + six("Ip6InReceives") - six("Icmp6InMsgs")
+        values[at].parse::<u64>().expect("a number") + six("Ip6InReceives") - six("Ip6InMcastPkts") - six("Icmp6InMsgs")
     }
 }
 
@@ -154,7 +154,7 @@ fn world() -> Result<Child, rustix::io::Errno> {
     ip("link set lo up");
     // Every address there is belongs to this host.
     ip("route add local 0.0.0.0/0 dev lo");
-    ip("-6 route add local ::/0 dev lo");
+    ip("-6 route add local ::/0 dev lo table main");
     for port in TCP_PORTS {
         serve_tcp(port);
     }

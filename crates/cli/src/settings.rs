@@ -53,13 +53,13 @@ pub fn sandbox(
         },
     )?;
     let images = images(&resolved, &project_dir)?;
+    let network_origin = network_origin(isolation, &resolved);
     let name = if take_name || name.is_some() {
         resolved.name.map(value)
     } else {
         None
     };
     let build = resolved.images.build.clone();
-    let network_origin = network_origin(isolation, &resolved);
     let request = SandboxRequest {
         name,
         image: resolved.image.map(value),

@@ -34,13 +34,20 @@ impl Place {
 
     #[track_caller]
     pub fn run(&self, flags: &[&str], command: &[&str]) -> Outcome {
-        self.home.run(&[&["--dns", NAME_SERVER], flags].concat(), command)
+        self.home.run(&with_names(flags), command)
     }
 
     #[track_caller]
     pub fn create(&self, name: &str, flags: &[&str]) {
-        self.home.create(name, &[&["--dns", NAME_SERVER], flags].concat());
+        self.home.create(name, &with_names(flags));
     }
+}
+
+/// Who has no names of its own to look up is not told of a name server.
+fn with_names<'a>(flags: &[&'a str]) -> Vec<&'a str> {
+    let without = flags.iter().any(|flag| ["none", "host", "restrictive"].contains(flag));
+    let names: &[&str] = if without { &[] } else { &["--dns", NAME_SERVER] };
+    [names, flags].concat()
 }
 
 /// Prints what a server says, or why it was not reached; exits with 7 then.
