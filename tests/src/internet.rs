@@ -37,6 +37,9 @@ const NAMES: [(&str, &str); 10] = [
 
 /// On every address.
 const TCP_PORTS: [u16; 7] = [22, 53, 80, 443, 853, 8080, 8443];
+const UDP_ADDRESSES: [&str; 2] = [ROUTER, "198.41.0.4"];
+/// This one holds the line.
+const HOLDING: u16 = 22;
 const UDP_PORTS: [u16; 4] = [123, 443, 5353, 9999];
 
 /// The world as long as it lives.
@@ -71,6 +74,8 @@ impl Internet {
         let internet = Self { holder };
         own_network().expect("the first one could be made");
         internet.connect();
+        // Hosts that allow echo requests to everybody are the usual ones.
+        std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 65534").expect("root may");
         Some(internet)
     }
 
@@ -128,7 +133,9 @@ impl Internet {
             line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
                 .unwrap_or(0)
         };
-        values[at].parse::<u64>().expect("a number") + six("Ip6InReceives") - six("Ip6InMcastPkts") - six("Icmp6InMsgs")
+        values[at].parse::<u64>().expect("a number") + six("Ip6InReceives")
+            - six("Ip6InMcastPkts")
+            - six("Icmp6InMsgs")
     }
 }
 
@@ -158,10 +165,13 @@ fn world() -> Result<Child, rustix::io::Errno> {
     for port in TCP_PORTS {
         serve_tcp(port);
     }
-    for port in UDP_PORTS {
-        serve_udp(port);
+    // An answer to a datagram must come from where it went to, which a socket of every address does not see to.
+    for address in UDP_ADDRESSES {
+        for port in UDP_PORTS {
+            serve_udp(address, port);
+        }
+        serve_names(address);
     }
-    serve_names();
     Ok(holder)
 }
 
@@ -170,9 +180,18 @@ fn serve_tcp(port: u16) {
     let listener = TcpListener::bind(("::", port)).expect("the port is free in a fresh namespace");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || greet(stream));
+            thread::spawn(move || match port {
+                HOLDING => hold(stream),
+                _ => greet(stream),
+            });
         }
     });
+}
+
+/// Takes everything and never ends by itself.
+fn hold(mut stream: TcpStream) {
+    let mut taken = [0u8; 4096];
+    while stream.read(&mut taken).is_ok_and(|length| length > 0) {}
 }
 
 fn greet(mut stream: TcpStream) {
@@ -191,8 +210,8 @@ fn greet(mut stream: TcpStream) {
     let _ = stream.write_all(answer.as_bytes());
 }
 
-fn serve_udp(port: u16) {
-    let socket = UdpSocket::bind(("::", port)).expect("the port is free in a fresh namespace");
+fn serve_udp(address: &str, port: u16) {
+    let socket = UdpSocket::bind((address, port)).expect("the port is free in a fresh namespace");
     thread::spawn(move || {
         let mut datagram = [0u8; 2048];
         while let Ok((_, from)) = socket.recv_from(&mut datagram) {
@@ -201,8 +220,8 @@ fn serve_udp(port: u16) {
     });
 }
 
-fn serve_names() {
-    let socket = UdpSocket::bind(("::", 53)).expect("the port is free in a fresh namespace");
+fn serve_names(address: &str) {
+    let socket = UdpSocket::bind((address, 53)).expect("the port is free in a fresh namespace");
     let names: HashMap<&str, IpAddr> = NAMES
         .iter()
         .map(|(name, address)| (*name, address.parse().expect("an address")))

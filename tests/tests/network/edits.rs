@@ -121,9 +121,19 @@ fn why_tells_what_was_refused_and_what_would_allow_it() {
         .to_owned();
     place.home.call(remedy.split(' ').skip(1)).success();
     // The name has an address now. Which port is meant was not known before.
-    place.home.exec("box", &fetch("http://other.test/")).expect_code(NOT);
-    let events = place.home.call(["why", "box", "--last", "1", "--json"]).success().json();
-    let remedy = events["events"][0]["remedy"].as_str().expect("there is a way").to_owned();
+    place
+        .home
+        .exec("box", &fetch("http://other.test/"))
+        .expect_code(NOT);
+    let events = place
+        .home
+        .call(["why", "box", "--last", "1", "--json"])
+        .success()
+        .json();
+    let remedy = events["events"][0]["remedy"]
+        .as_str()
+        .expect("there is a way")
+        .to_owned();
     assert_eq!(remedy, "agentkernel policy allow box other.test:80");
     place.home.call(remedy.split(' ').skip(1)).success();
     place.home.exec("box", &fetch("http://other.test/")).success();

@@ -45,7 +45,9 @@ impl Place {
 
 /// Who has no names of its own to look up is not told of a name server.
 fn with_names<'a>(flags: &[&'a str]) -> Vec<&'a str> {
-    let without = flags.iter().any(|flag| ["none", "host", "restrictive"].contains(flag));
+    let without = flags
+        .iter()
+        .any(|flag| ["none", "host", "restrictive"].contains(flag));
     let names: &[&str] = if without { &[] } else { &["--dns", NAME_SERVER] };
     [names, flags].concat()
 }
