@@ -79,6 +79,17 @@ impl NativeBackend {
             return Err(Error::unsupported("create", "network", message)
                 .hint("choose --network none or --network host"));
         }
+        for (field, asked) in [
+            ("ports", !spec.ports.is_empty()),
+            ("name_servers", !spec.name_servers.is_empty()),
+        ] {
+            if asked && !carried {
+                let mode = spec.network.policy.mode;
+                let message = format!("a sandbox of the network mode {mode} has no {field} of its own");
+                return Err(Error::unsupported("create", field, message)
+                    .hint("choose --network allowlist, public or open"));
+            }
+        }
         let resources = &spec.resources;
         if resources.disk.is_some() && spec.lifetime == Lifetime::Kept {
             let message = "the native backend cannot limit the disk of a kept sandbox";

@@ -79,7 +79,7 @@ async fn sandboxes_start_from_a_process_whose_threads_allocate_all_the_time() {
         runtime_dir: folder.path().join("run"),
         cache_dir: folder.path().join("cache"),
         images_dir: folder.path().join("images"),
-        network_program: Vec::new(),
+        network_program: vec![env!("CARGO_BIN_EXE_native-carry-network").into()],
     };
     let backend = (agentkernel_native::DESCRIPTOR.connect)(&settings)
         .await

@@ -27,6 +27,8 @@ fn nothing() -> Capabilities {
         mounts: false,
         read_only_root: false,
         networks: vec![NetworkMode::None],
+        network_edits: false,
+        publish_ports: false,
         user: false,
         limit_cpus: false,
         limit_memory: false,
@@ -68,6 +70,8 @@ async fn a_fake_that_has_only_a_network_and_images_passes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let capabilities = Capabilities {
         networks: vec![NetworkMode::Host],
+        network_edits: false,
+        publish_ports: false,
         host_image: false,
         registry_images: agentkernel_types::RegistryImages::Own,
         limit_disk_kept: false,

@@ -1,7 +1,5 @@
 //! A hostile program in an allowlist tries to get one byte out. What arrives in the world is counted by its kernel.
 
-#![expect(clippy::print_stdout, reason = "the table is a result of these tests")]
-
 use agentkernel_tests::internet::{HOST, NAME_SERVER, ROUTER, serve_here};
 
 use crate::Place;

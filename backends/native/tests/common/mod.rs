@@ -25,7 +25,7 @@ pub fn settings(folder: &Path) -> Settings {
         runtime_dir: folder.join("run"),
         cache_dir: folder.join("cache"),
         images_dir: folder.join("images"),
-        network_program: Vec::new(),
+        network_program: vec![env!("CARGO_BIN_EXE_native-carry-network").into()],
     }
 }
 

@@ -21,6 +21,7 @@ mod files;
 mod files_paths;
 mod lifecycle;
 mod mounts;
+mod network;
 mod refusals;
 mod streams;
 mod terminal;
@@ -44,6 +45,7 @@ pub fn cases() -> Vec<Case> {
         files_paths::all(),
         mounts::all(),
         walls::all(),
+        network::all(),
         refusals::all(),
     ]
     .concat()

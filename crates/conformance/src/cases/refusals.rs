@@ -2,8 +2,8 @@
 
 use agentkernel_backend::{Capabilities, Error};
 use agentkernel_types::{
-    ByteSize, Cpus, Digest, ErrorKind, ExecId, ImageRef, Mount, NetworkMode, RootAccess, SandboxSpec,
-    TerminalSize,
+    ByteSize, Cpus, Digest, ErrorKind, ExecId, ImageRef, Mount, NetworkMode, PublishedPort, RootAccess,
+    SandboxSpec, TerminalSize,
 };
 
 use super::always;
@@ -20,6 +20,9 @@ list! {
     |has| !has.read_only_root => a_read_only_root_is_refused_by_name,
     |has| !has.networks.contains(&NetworkMode::None) => no_network_is_refused_by_name,
     |has| !has.networks.contains(&NetworkMode::Host) => the_hosts_network_is_refused_by_name,
+    |has| !has.networks.contains(&NetworkMode::Allowlist) => a_policy_is_refused_by_name,
+    |has| !has.publish_ports => a_published_port_is_refused_by_name,
+    |has| has.publish_ports && has.networks.contains(&NetworkMode::None) => a_port_without_a_network_is_refused_by_name,
     |has| !has.user => a_user_is_refused_by_name,
     |has| !has.limit_cpus => a_processor_limit_is_refused_by_name,
     |has| !has.limit_memory => a_memory_limit_is_refused_by_name,
@@ -161,6 +164,29 @@ async fn no_network_is_refused_by_name(scene: &Scene) -> Verdict {
 
 async fn the_hosts_network_is_refused_by_name(scene: &Scene) -> Verdict {
     changed(scene, "network", |spec| spec.network = NetworkMode::Host.into()).await
+}
+
+async fn a_policy_is_refused_by_name(scene: &Scene) -> Verdict {
+    changed(scene, "network", |spec| {
+        spec.network = NetworkMode::Allowlist.into()
+    })
+    .await
+}
+
+async fn a_published_port_is_refused_by_name(scene: &Scene) -> Verdict {
+    changed(scene, "ports", |spec| spec.ports = vec![some_port()]).await
+}
+
+async fn a_port_without_a_network_is_refused_by_name(scene: &Scene) -> Verdict {
+    changed(scene, "ports", |spec| {
+        spec.network = NetworkMode::None.into();
+        spec.ports = vec![some_port()];
+    })
+    .await
+}
+
+fn some_port() -> PublishedPort {
+    "0:80".parse().expect("a port")
 }
 
 async fn a_user_is_refused_by_name(scene: &Scene) -> Verdict {

@@ -1,7 +1,7 @@
 //! What a set of capabilities covers of a specification.
 
 use agentkernel_backend::{Capabilities, Error, Result};
-use agentkernel_types::{ImageRef, Lifetime, RootAccess, SandboxSpec};
+use agentkernel_types::{ImageRef, Lifetime, NetworkMode, RootAccess, SandboxSpec};
 
 pub(super) fn check(has: &Capabilities, spec: &SandboxSpec) -> Result<()> {
     let kept = spec.lifetime == Lifetime::Kept;
@@ -15,6 +15,11 @@ pub(super) fn check(has: &Capabilities, spec: &SandboxSpec) -> Result<()> {
         ("image", true, image),
         ("root", spec.root == RootAccess::ReadOnly, has.read_only_root),
         ("network", true, has.networks.contains(&spec.network.policy.mode)),
+        (
+            "ports",
+            !spec.ports.is_empty(),
+            has.publish_ports && spec.network.policy.mode == NetworkMode::Allowlist,
+        ),
         ("mounts", !spec.mounts.is_empty(), has.mounts),
         ("user", spec.user.is_some(), has.user),
         ("resources.cpus", spec.resources.cpus.is_some(), has.limit_cpus),

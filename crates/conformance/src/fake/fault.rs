@@ -64,6 +64,10 @@ pub enum Fault {
     MasksIgnored,
     ReadOnlyRootWritable,
     NetworkLeftOn,
+    PolicyIgnored,
+    EditsIgnored,
+    RefusalsUntold,
+    PortsStayOpen,
     LimitsIgnored,
     OutOfMemoryNotTold,
     AcceptsWhatItCannotDo,
@@ -79,7 +83,7 @@ pub enum Fault {
 
 impl Fault {
     /// Those that are subtle: everything but operations that simply fail.
-    pub const SUBTLE: [Self; 55] = [
+    pub const SUBTLE: [Self; 59] = [
         Self::ExecLeftRunningAfterDrop,
         Self::ChildrenLeftAfterDrop,
         Self::IgnoredEnv,
@@ -131,6 +135,10 @@ impl Fault {
         Self::MasksIgnored,
         Self::ReadOnlyRootWritable,
         Self::NetworkLeftOn,
+        Self::PolicyIgnored,
+        Self::EditsIgnored,
+        Self::RefusalsUntold,
+        Self::PortsStayOpen,
         Self::LimitsIgnored,
         Self::OutOfMemoryNotTold,
         Self::AcceptsWhatItCannotDo,

@@ -9,6 +9,7 @@ mod check;
 mod fault;
 mod files;
 mod install;
+mod network;
 mod process;
 mod programs;
 mod sandbox;

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{Fault, process, world::Cell};
 use crate::Program;
 
-pub(super) const NAMES: [&str; 31] = [
+pub(super) const NAMES: [&str; 32] = [
     "true",
     "false",
     "echo",
@@ -38,6 +38,7 @@ pub(super) const NAMES: [&str; 31] = [
     "exists",
     "interfaces",
     "user-number",
+    "fetch",
     "eat-memory",
     "spawn-many",
     "fill",
@@ -206,6 +207,13 @@ pub(super) async fn run(mut running: Running) -> Exit {
                 .await;
             Exit::SUCCESS
         }
+        "fetch" => match super::network::fetch(&running.cell, number(1) as u16) {
+            Some(said) => {
+                running.out(String::from_utf8_lossy(&said).into_owned()).await;
+                Exit::SUCCESS
+            }
+            None => Exit::code(1),
+        },
         "user-number" => {
             let asked = running
                 .cell

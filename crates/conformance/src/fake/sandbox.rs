@@ -6,8 +6,8 @@ use std::{
 };
 
 use agentkernel_backend::{
-    Context, DetachedStatus, Error, Files, LogStream, Process, Result, Sandbox, SandboxHandle, SandboxState,
-    Stats, Workspace,
+    Context, DetachedStatus, Error, Files, LogStream, Network, Process, Result, Sandbox, SandboxHandle,
+    SandboxState, Stats, Workspace,
 };
 use agentkernel_types::{ErrorKind, ExecId, ExecSpec, Exit, Lifetime, Resources, SandboxId};
 use async_trait::async_trait;
@@ -68,6 +68,9 @@ impl Sandbox for FakeSandbox {
             SandboxState::Stopped => {
                 inside.state = SandboxState::Running;
                 inside.starts += 1;
+                for port in &self.cell.spec.ports {
+                    inside.ways.open(*port)?;
+                }
                 inside.tree.load_mounts();
                 Ok(())
             }
@@ -216,8 +219,9 @@ impl Sandbox for FakeSandbox {
             .then_some(self as &dyn Files)
     }
 
-    fn network(&self) -> Option<&dyn agentkernel_backend::Network> {
-        None
+    fn network(&self) -> Option<&dyn Network> {
+        let has = &self.fake.capabilities;
+        (has.network_edits || has.publish_ports).then_some(self as &dyn Network)
     }
 }
 

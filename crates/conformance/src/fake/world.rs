@@ -12,7 +12,7 @@ use agentkernel_backend::{SandboxState, Workspace};
 use agentkernel_types::{ExecId, Exit, ExitCause, Lifetime, SandboxId, SandboxSpec};
 use tokio::sync::{Notify, watch};
 
-use super::{Fault, tree::Tree};
+use super::{Fault, network::Ways, tree::Tree};
 
 /// The host of a fake backend. It outlives every handle: a reboot, a lost sandbox and a crash can be played.
 #[derive(Default)]
@@ -39,6 +39,7 @@ pub(super) struct Inside {
     pub(super) next_process: u32,
     pub(super) detached: BTreeMap<ExecId, Detached>,
     pub(super) starts: u64,
+    pub(super) ways: Ways,
 }
 
 /// A line of the process table.
@@ -73,6 +74,7 @@ impl Cell {
             next_process: 2,
             detached: BTreeMap::new(),
             starts: 0,
+            ways: Ways::default(),
         };
         Arc::new(Self {
             spec: spec.clone(),
@@ -102,6 +104,7 @@ impl Cell {
         };
         let mut inside = self.inside();
         inside.state = state;
+        inside.ways.ports.clear();
         for (_, entry) in std::mem::take(&mut inside.processes) {
             entry.end.send_replace(Some(exit));
         }
