@@ -5,7 +5,10 @@ mod support;
 use std::{fs, path::Path};
 
 use agentkernel_config::{RUNTIMES, json_schema, reference};
+use agentkernel_types::{NetworkMode, NetworkRule, PublishedPort};
 use proptest::prelude::*;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
 use support::Place;
 
 /// Tables of the user's own file only.
@@ -102,6 +105,23 @@ fn what_is_not_in_the_schema_is_refused() {
             );
         }
     }
+}
+
+#[test]
+fn rules_and_ports_have_the_patterns_of_their_types() {
+    fn pattern<T: JsonSchema>() -> Value {
+        T::json_schema(&mut SchemaGenerator::default()).to_value()["pattern"].clone()
+    }
+    let schema = json_schema();
+    let of = |key: &str| schema["properties"]["network"]["properties"][key]["items"]["pattern"].clone();
+    assert_eq!(of("allow"), pattern::<NetworkRule>());
+    assert_eq!(of("deny"), pattern::<NetworkRule>());
+    assert_eq!(of("ports"), pattern::<PublishedPort>());
+    let modes = NetworkMode::ALL.map(NetworkMode::as_str);
+    assert_eq!(
+        schema["properties"]["network"]["properties"]["mode"]["enum"],
+        serde_json::json!(modes)
+    );
 }
 
 #[test]
