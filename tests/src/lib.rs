@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod images;
+pub mod internet;
 pub mod registry;
 mod tools;
 

@@ -6,6 +6,7 @@ use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
     Backend, Context, Descriptor, Error, Leftover, Result, Sandbox, SandboxHandle, Settings, Workspace,
 };
+use agentkernel_egress::gateway::is_carried;
 use agentkernel_image::{Image, Lease};
 use agentkernel_types::{Capabilities, ErrorKind, Lifetime, SandboxId, SandboxSpec};
 use async_trait::async_trait;
@@ -71,6 +72,12 @@ impl NativeBackend {
         start::identity(&self.host, spec, image, &user, None)?;
         if let Some(image) = image {
             image::layers::workdir(image, spec)?;
+        }
+        let carried = is_carried(spec.network.policy.mode);
+        if carried && spec.lifetime == Lifetime::Kept && self.host.settings.network_program.is_empty() {
+            let message = "this installation has no program to carry the network of a kept sandbox";
+            return Err(Error::unsupported("create", "network", message)
+                .hint("choose --network none or --network host"));
         }
         let resources = &spec.resources;
         if resources.disk.is_some() && spec.lifetime == Lifetime::Kept {
@@ -173,7 +180,7 @@ impl Backend for NativeBackend {
         for socket in self.sockets() {
             let id = socket
                 .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned())
+                .map(|stem| sandbox_of(&stem.to_string_lossy()).to_owned())
                 .unwrap_or_default();
             if crate::socket::connect(&socket).is_err() || !known.contains(id.as_str()) {
                 found.push(Leftover {
@@ -208,6 +215,11 @@ impl Backend for NativeBackend {
     }
 }
 
+/// `ID.sock` is the sandbox's agent, `ID.net.sock` its gateway.
+fn sandbox_of(stem: &str) -> &str {
+    stem.strip_suffix(".net").unwrap_or(stem)
+}
+
 impl NativeBackend {
     fn sockets(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.host.settings.runtime_dir) else {
@@ -216,7 +228,7 @@ impl NativeBackend {
         let is_ours = |path: &PathBuf| {
             let stem = path.file_stem().and_then(|stem| stem.to_str());
             path.extension().is_some_and(|extension| extension == "sock")
-                && stem.is_some_and(|stem| stem.parse::<SandboxId>().is_ok())
+                && stem.is_some_and(|stem| sandbox_of(stem).parse::<SandboxId>().is_ok())
         };
         entries
             .flatten()
@@ -227,7 +239,9 @@ impl NativeBackend {
 
     /// A sandbox that nobody knows any more may still run behind its socket: it is ended, too.
     async fn sweep_socket(&self, path: &std::path::Path) -> std::io::Result<()> {
-        if let Ok(stream) = crate::socket::connect(path)
+        let is_gateway = path.to_string_lossy().ends_with(".net.sock");
+        if !is_gateway
+            && let Ok(stream) = crate::socket::connect(path)
             && let Ok(stream) = crate::sandbox::tokio_stream(stream)
         {
             let cx = Context::within(Duration::from_secs(5));

@@ -66,7 +66,9 @@ impl Host {
             files: true,
             mounts: true,
             read_only_root: true,
-            networks: vec![NetworkMode::None, NetworkMode::Host],
+            networks: NetworkMode::ALL.to_vec(),
+            network_edits: true,
+            publish_ports: true,
             user: true,
             limit_cpus: limits.cpus().is_ok(),
             limit_memory: limits.memory().is_ok(),
@@ -129,6 +131,11 @@ impl Host {
             return Ok(());
         }
         Err(format!("{what} need Linux {}.{}", needed.0, needed.1))
+    }
+
+    /// Where the gateway of a kept sandbox is asked.
+    pub(crate) fn gateway_socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {
+        self.settings.runtime_dir.join(format!("{id}.net.sock"))
     }
 
     pub(crate) fn socket(&self, id: &agentkernel_types::SandboxId) -> PathBuf {

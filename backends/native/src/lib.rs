@@ -12,6 +12,7 @@ mod image;
 mod launch;
 pub mod limits;
 mod mounts;
+mod network;
 mod oom;
 mod privilege;
 mod probe;
@@ -21,5 +22,10 @@ pub mod seccomp;
 mod socket;
 mod start;
 mod unfinished;
+
+/// The life of a process that carries the network of a kept sandbox ([`agentkernel_backend::Settings::network_program`]).
+pub fn carry_network() -> u8 {
+    agentkernel_egress::gateway::process::carry()
+}
 
 pub use backend::DESCRIPTOR;

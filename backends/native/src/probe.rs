@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use agentkernel_backend::{Backend, Context, Error, Probe, Settings, Workspace};
 use agentkernel_types::{
-    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, Profile, Resources, RootAccess, SandboxId,
-    SandboxSpec,
+    Command, ErrorKind, ExecSpec, ImageRef, Lifetime, NetworkMode, NetworkPolicy, Profile, Resources,
+    RootAccess, SandboxId, SandboxSpec,
 };
 use futures_util::future::BoxFuture;
 
@@ -48,7 +48,9 @@ async fn try_one(backend: &NativeBackend) -> Result<(), Error> {
         image_id: None,
         profile: Profile::Restrictive,
         root: RootAccess::ReadOnly,
-        network: NetworkMode::None,
+        network: NetworkPolicy::of(NetworkMode::None).into(),
+        ports: Vec::new(),
+        name_servers: Vec::new(),
         mounts: Vec::new(),
         env: Vec::new(),
         workdir: None,

@@ -1,5 +1,7 @@
 //! One native sandbox.
 
+mod facet;
+
 use std::{
     path::PathBuf,
     sync::{
@@ -11,9 +13,10 @@ use std::{
 
 use agentkernel_agent_client::AgentConnection;
 use agentkernel_backend::{
-    Context, DetachedStatus, Error, Files, LogStream, Process, Result, Sandbox, SandboxHandle, SandboxState,
-    Stats,
+    Context, DetachedStatus, Error, Files, LogStream, Network, Process, Result, Sandbox, SandboxHandle,
+    SandboxState, Stats,
 };
+use agentkernel_egress::gateway::{Gateway, Setup, is_carried};
 use agentkernel_image::Lease;
 use agentkernel_types::{ErrorKind, ExecId, ExecSpec, Lifetime, SandboxId, SandboxSpec};
 use async_trait::async_trait;
@@ -29,7 +32,7 @@ use crate::{
     image,
     launch::{Launched, plan::Plan},
     limits::{self, Group},
-    oom,
+    network, oom,
     start::{self, Folders, Started, Wanted},
 };
 
@@ -60,6 +63,8 @@ struct Live {
     group: Option<Arc<Group>>,
     /// Until the agent has answered: what a failure of the launch is explained with.
     booting: Option<Box<Plan>>,
+    /// Of an ephemeral sandbox: it ends with this process.
+    gateway: Option<Arc<Gateway>>,
     /// Nobody removes the image as long as this process holds the sandbox.
     lease: Option<Lease>,
 }
@@ -180,6 +185,14 @@ impl Shared {
             .and_then(tokio_stream)
             .map_err(start::io_failed)?;
         let connection = AgentConnection::open_and_boot(owner, boot);
+        let gateway = match self.gateway(cx, &mut launched).await {
+            Ok(gateway) => gateway,
+            Err(error) => {
+                drop(launched);
+                remove(group);
+                return Err(error);
+            }
+        };
         let mut booting = Some(Box::new(plan));
         if self.is_kept() {
             if let Err(error) = connection.ready(cx).await {
@@ -199,9 +212,22 @@ impl Shared {
             launched: Some(launched),
             group,
             booting,
+            gateway,
             lease,
         };
         Ok(())
+    }
+
+    async fn gateway(&self, cx: &Context, launched: &mut Launched) -> Result<Option<Arc<Gateway>>> {
+        let Some(setup) = Setup::of(&self.spec) else {
+            return Ok(None);
+        };
+        let places = self.folders.as_ref().map(|folders| network::Places {
+            program: &self.host.settings.network_program,
+            socket: self.host.gateway_socket(&self.spec.id),
+            journal: folders.journal.clone(),
+        });
+        network::start(cx, launched, setup, places).await
     }
 
     /// The first command of an ephemeral sandbox goes out with the boot message, without waiting for an answer:
@@ -250,10 +276,12 @@ impl Shared {
                 ));
             }
         }
+        let gateway = self.gateway_connection();
         if let Some(process) = process {
             crate::launch::kill(&process);
             crate::launch::wait_for_end(&process).await;
         }
+        network::wait_for_end(gateway).await;
         let group = live.group.take();
         *live = Live::default();
         self.handle().process = None;
@@ -268,12 +296,20 @@ impl Shared {
     fn clear_away(&self) {
         if self.is_kept() {
             let _ = std::fs::remove_file(self.socket());
+            let _ = std::fs::remove_file(self.host.gateway_socket(&self.spec.id));
         }
         if limits::any(&self.spec.resources)
             && let Some(group) = Group::open(self.host.limits(), &self.spec.id)
         {
             let _ = group.remove();
         }
+    }
+
+    /// Its end tells that the gateway of a kept sandbox has ended.
+    fn gateway_connection(&self) -> Option<std::os::unix::net::UnixStream> {
+        let carried = self.is_kept() && is_carried(self.spec.network.policy.mode);
+        let socket = carried.then(|| self.host.gateway_socket(&self.spec.id))?;
+        crate::socket::connect(&socket).ok()
     }
 
     fn logs(&self) -> Result<Logs> {
@@ -452,5 +488,9 @@ impl Sandbox for NativeSandbox {
 
     fn files(&self) -> Option<&dyn Files> {
         Some(&self.files)
+    }
+
+    fn network(&self) -> Option<&dyn Network> {
+        Some(&*self.shared)
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use agentkernel_backend::{Error, Result};
+use agentkernel_egress::gateway::is_carried;
 use agentkernel_image::Image;
 use agentkernel_protocol::Boot;
 use agentkernel_types::{ErrorKind, GuestPath, Lifetime, NetworkMode, RootAccess, SandboxSpec};
@@ -27,7 +28,7 @@ use crate::{
         plan::{Plan, ResourceLimit, Source, SourceId, c_string},
     },
     limits::{self, Group, PidsBy},
-    mounts,
+    mounts, network,
     privilege::Privilege,
     root::{self, Facts},
     seccomp,
@@ -47,6 +48,8 @@ pub(crate) struct Folders {
     /// The sandbox's own files; owned by its user.
     pub disk: PathBuf,
     pub logs: PathBuf,
+    /// What happened on the sandbox's way out.
+    pub journal: PathBuf,
 }
 
 impl Folders {
@@ -54,6 +57,7 @@ impl Folders {
         Self {
             disk: workspace.join("disk"),
             logs: workspace.join("logs"),
+            journal: workspace.join("network.jsonl"),
         }
     }
 
@@ -237,7 +241,8 @@ fn plan(
     });
     Ok(Plan {
         identity,
-        private_network: spec.network == NetworkMode::None,
+        private_network: spec.network.policy.mode != NetworkMode::Host,
+        link: is_carried(spec.network.policy.mode).then(network::link),
         dies_with_thread: spec.lifetime == Lifetime::Ephemeral && is_main_thread(),
         hostname: c_string(hostname),
         sources,

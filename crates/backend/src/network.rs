@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use agentkernel_types::{NetworkEvent, Protocol, PublishedPort, TimedPolicy};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{Context, Result};
 
 /// A published port with the address that was really bound.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct BoundPort {
     pub port: PublishedPort,
     pub address: SocketAddr,

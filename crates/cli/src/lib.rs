@@ -27,6 +27,12 @@ use failure::Failure;
 
 /// Runs one command line, the program's name first, and gives the exit code of the process.
 pub fn run(arguments: Vec<OsString>) -> u8 {
+    let own = arguments
+        .get(1)
+        .and_then(|first| agentkernel_registry::own_verb(first));
+    if let Some(code) = own {
+        return code;
+    }
     run_with(arguments, engine::connect)
 }
 

@@ -53,6 +53,7 @@ pub fn sandbox(
         },
     )?;
     let images = images(&resolved, &project_dir)?;
+    let network_origin = network_origin(isolation, &resolved);
     let name = if take_name || name.is_some() {
         resolved.name.map(value)
     } else {
@@ -68,7 +69,7 @@ pub fn sandbox(
         isolation: resolved.isolation.map(value),
         profile: resolved.profile.value,
         grants: resolved.grants,
-        network_origin: network_origin(isolation, &resolved),
+        network_origin,
         network: resolved.network.value,
         ports: resolved.ports,
         name_servers: resolved

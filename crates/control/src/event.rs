@@ -1,7 +1,7 @@
 //! What happens during a run, numbered, for every renderer alike.
 
 use agentkernel_backend::{Output, ProcessSink, Result};
-use agentkernel_types::{Exit, ImageRef, Isolation, NetworkMode, SandboxId, SandboxName};
+use agentkernel_types::{Exit, ImageRef, Isolation, NetworkEvent, NetworkMode, SandboxId, SandboxName};
 use tokio::sync::mpsc;
 
 /// A run that goes on. Dropping it ends the sandbox.
@@ -33,6 +33,8 @@ pub enum EventKind {
     Notice(Notice),
     /// Never `Output::Exit`: that is `Finished`.
     Output(Output),
+    /// The policy refused something. Told when the command has ended.
+    Denied(NetworkEvent),
     /// Last event: the sandbox is gone, or stopped if it is kept.
     Finished { exit: Exit, duration_ms: u64 },
 }

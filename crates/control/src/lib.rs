@@ -6,6 +6,7 @@
 
 mod event;
 mod image;
+mod network;
 mod reply;
 mod request;
 
@@ -26,6 +27,7 @@ pub use image::{
     ImagesRemoved, ImportDefaults, ImportRequest, ImportSource, LayerDetails, LoadRequest, Progress,
     PruneRequest, RegistryAccess,
 };
+pub use network::{NetworkInfo, Networks, PolicyEdit, PortInfo};
 pub use reply::{BackendReport, Choice, Doctor, Explanation, GcReport, SandboxInfo};
 pub use request::{InjectedFile, RunRequest, SandboxRequest};
 
@@ -79,4 +81,7 @@ pub trait Control: Send + Sync {
 
     /// Everything about images.
     fn images(&self) -> &dyn Images;
+
+    /// Everything about the networks of kept sandboxes.
+    fn networks(&self) -> &dyn Networks;
 }

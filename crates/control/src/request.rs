@@ -4,8 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use crate::ImageAccess;
 use agentkernel_types::{
-    BackendName, Command, EnvVar, GuestPath, ImageRef, Isolation, Mount, NetworkPolicy, Profile, ProfileGrants,
-    PublishedPort, Resources, SandboxName, StdinMode, TerminalSize, UserSpec,
+    BackendName, Command, EnvVar, GuestPath, ImageRef, Isolation, Mount, NetworkPolicy, Profile,
+    ProfileGrants, PublishedPort, Resources, SandboxName, StdinMode, TerminalSize, UserSpec,
 };
 
 /// A sandbox as it is asked for. The engine plans a `SandboxSpec` from it.

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agentkernel_egress::{Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun};
+use agentkernel_egress::{Addresses, Egress, HostSockets, Options, Upstreams, start, tun};
 use agentkernel_policy::CompiledNetwork;
 use agentkernel_types::{NetworkMode, NetworkPolicy};
 
@@ -130,7 +130,7 @@ impl Contestant {
             .unwrap();
         let descriptor = tun::take_over(here.as_fd()).unwrap();
         let addresses = Addresses::default();
-        let offload = tun::prepare(&addresses).offload();
+        let prepared = tun::prepare(&addresses, attachment());
         let mode = std::env::var("MODE").map_or(NetworkMode::Public, |mode| mode.parse().unwrap());
         let mut policy = NetworkPolicy::of(mode);
         policy.allow = vec![SERVER.parse().unwrap(), "*.test".parse().unwrap()];
@@ -142,7 +142,7 @@ impl Contestant {
             events: tokio::sync::mpsc::channel(64).0,
         };
         let before = resident();
-        let egress = start(Device::Tun { descriptor, offload }, options).unwrap();
+        let egress = start(prepared.device(descriptor), options).unwrap();
         std::thread::sleep(Duration::from_millis(200));
         println!("plane    {} KiB more resident when idle", resident() - before);
         Some(Self {
@@ -258,6 +258,14 @@ impl Contestant {
     }
 }
 
+/// `ATTACHMENT=veth` measures the pair; what this host offers otherwise.
+fn attachment() -> tun::Attachment {
+    match std::env::var("ATTACHMENT").as_deref() {
+        Ok("veth") => tun::Attachment::Veth,
+        _ => tun::Attachment::of_this_host(),
+    }
+}
+
 /// A process that does nothing in a network namespace of its own.
 fn hold() -> Child {
     let holder = Command::new("unshare")
@@ -269,7 +277,7 @@ fn hold() -> Child {
 
 /// In the namespace of the sandbox: makes the device, hands it over and stays.
 fn device() {
-    let device = tun::configure(&tun::prepare(&Addresses::default())).unwrap();
+    let device = tun::configure(&tun::prepare(&Addresses::default(), attachment())).unwrap();
     tun::hand_over(std::io::stdin().as_fd(), &device).unwrap();
     drop(device);
     std::thread::sleep(Duration::from_secs(600));

@@ -7,11 +7,13 @@
 //! `inspect` reads what a connection says about itself. It is pure: it holds no socket and reads no clock.
 //! [`tun`] opens the device inside a network namespace. Nothing here makes namespaces or knows a backend.
 
+mod device;
 mod dial;
 mod dns;
 mod echo;
 mod egress;
 mod events;
+pub mod gateway;
 pub mod inspect;
 mod link;
 mod options;

@@ -18,7 +18,7 @@ pub enum Dropped {
     Extension,
     /// Not from the sandbox's own address.
     Spoofed,
-    /// To nobody in particular: multicast, broadcast, unspecified.
+    /// To nobody in particular: multicast, broadcast, unspecified. Or to the sandbox itself: loopback.
     Undirected,
     /// Neither TCP, UDP nor an ICMP echo request.
     Protocol,
@@ -66,7 +66,11 @@ impl<'a> Packet<'a> {
             return Err(Dropped::Extension);
         }
         let destination = packet.dst_addr();
-        if destination.is_multicast() || destination.is_broadcast() || destination.octets()[0] == 0 {
+        if destination.is_multicast()
+            || destination.is_broadcast()
+            || destination.is_loopback()
+            || destination.octets()[0] == 0
+        {
             return Err(Dropped::Undirected);
         }
         Ok(Self {
@@ -88,7 +92,7 @@ impl<'a> Packet<'a> {
             _ => {}
         }
         let destination = packet.dst_addr();
-        if destination.is_multicast() || destination.is_unspecified() {
+        if destination.is_multicast() || destination.is_unspecified() || destination.is_loopback() {
             return Err(Dropped::Undirected);
         }
         Ok(Self {
@@ -227,6 +231,7 @@ mod tests {
         assert_eq!(changed(3, 200), Dropped::Malformed);
         assert_eq!(changed(16, 224), Dropped::Undirected);
         assert_eq!(changed(16, 0), Dropped::Undirected);
+        assert_eq!(changed(16, 127), Dropped::Undirected);
         let (from, to) = ends(SIX);
         let plain = datagram(from, to, b"hello");
         let changed = |place: usize, value: u8| {

@@ -138,7 +138,7 @@ impl Plane {
     fn dispatch(self: &Rc<Self>, bytes: &[u8]) -> Result<(), Dropped> {
         let packet = Packet::parse(bytes)?;
         if !self.addresses.is_sandbox(packet.source) {
-            return Err(Dropped::Spoofed);
+            return tcp::take_from_loopback(self, &packet);
         }
         match packet.protocol {
             IpProtocol::Tcp => tcp::take(self, &packet),

@@ -149,7 +149,7 @@ async fn accept(plane: Rc<Plane>, port: u64, listener: TcpListener, guest_port: 
     }
 }
 
-/// A port of the gateway that no connection to the same port of the sandbox has.
+/// A port of the gateway that no connection to the same port of the sandbox has, on either of its addresses.
 fn free_key(plane: &Plane, peer: IpAddr, guest_port: u16) -> Option<Key> {
     if plane.tcp.is_full() {
         return None;
@@ -159,7 +159,8 @@ fn free_key(plane: &Plane, peer: IpAddr, guest_port: u16) -> Option<Key> {
         inside,
         outside: SocketAddr::new(gateway, plane.ports.next_port()),
     });
-    keys.into_iter().find(|key| plane.tcp.is_free(key))
+    keys.into_iter()
+        .find(|key| plane.tcp.is_free(key) && plane.tcp.is_free(&key.on_loopback()))
 }
 
 /// IPv4 to the sandbox for everybody: what listens there on IPv6 listens on both, most often.

@@ -9,8 +9,8 @@ use std::{
 
 use agentkernel_backend::{Backend, Descriptor, Settings};
 use agentkernel_control::{
-    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, Images, LogStream, Process,
-    Result, Run, RunRequest, SandboxInfo, SandboxRequest, Stats,
+    ByteStream, Control, DetachedStatus, Doctor, Explanation, FileStat, GcReport, Images, LogStream,
+    Networks, Process, Result, Run, RunRequest, SandboxInfo, SandboxRequest, Stats,
 };
 use agentkernel_store::{Paths, Store};
 use agentkernel_types::{ExecId, ExecSpec, GuestPath, SandboxName};
@@ -175,6 +175,10 @@ impl Control for Engine {
     }
 
     fn images(&self) -> &dyn Images {
+        self
+    }
+
+    fn networks(&self) -> &dyn Networks {
         self
     }
 }

@@ -18,6 +18,7 @@ mod images;
 mod inject;
 mod kept;
 mod lifecycle;
+mod network;
 mod plan;
 mod run;
 mod timeout;

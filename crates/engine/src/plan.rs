@@ -3,7 +3,8 @@
 use agentkernel_backend::{Capabilities, Error, Result};
 use agentkernel_control::{Choice, Notice, SandboxRequest};
 use agentkernel_types::{
-    EnvVar, GuestPath, Lifetime, Mount, NetworkMode, NetworkPolicy, Resources, RootAccess, SandboxId, SandboxSpec,
+    EnvVar, GuestPath, Lifetime, Mount, NetworkMode, NetworkPolicy, Resources, RootAccess, SandboxId,
+    SandboxSpec,
 };
 
 use crate::{facts::Facts, failure::from_policy, images::Found};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use agentkernel_backend::{Context, Error, Output, Process, Result, Sandbox, Workspace};
 use agentkernel_control::{Event, EventKind, Notice, Run, RunRequest};
-use agentkernel_types::{Command, ErrorKind, ExecSpec, Exit, Lifetime};
+use agentkernel_types::{Command, ErrorKind, ExecSpec, Exit, Lifetime, NetworkEvent, NetworkEventKind};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -13,18 +13,21 @@ use crate::{
     guard::Doomed,
     identity,
     images::{Intent, refuse_nothing_to_run},
-    inject,
+    inject, network,
     timeout::TIMED_OUT,
 };
 
 /// How many events wait for a slow reader at most.
 const EVENTS: usize = 32;
+/// Among the last of these events denials are looked for.
+const LAST_EVENTS: usize = 1000;
 /// What a kept sandbox's other processes get when the command has ended.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(crate) async fn run_command(&self, mut request: RunRequest) -> Result<Run> {
         let begin = Instant::now();
+        let began_ms = network::now_ms();
         refuse_nothing_to_run(&request)?;
         let lifetime = if request.keep {
             Lifetime::Kept
@@ -70,6 +73,7 @@ impl Engine {
             events: sender,
             sequence: 0,
             begin,
+            began_ms,
         };
         let end = match lifetime {
             Lifetime::Ephemeral => End::Destroy(doomed),
@@ -118,6 +122,21 @@ enum End {
 }
 
 impl End {
+    /// What the policy refused since the run began. A sandbox that cannot tell has nothing to tell.
+    async fn denials(&self, began_ms: u64) -> Vec<NetworkEvent> {
+        let sandbox = match self {
+            Self::Destroy(doomed) => doomed.sandbox(),
+            Self::Stop(sandbox) => sandbox,
+        };
+        let Some(network) = sandbox.network() else {
+            return Vec::new();
+        };
+        let cx = Context::within(Duration::from_secs(5));
+        let mut events = network.events(&cx, LAST_EVENTS).await.unwrap_or_default();
+        events.retain(|event| event.at_ms >= began_ms && matches!(event.kind, NetworkEventKind::Denied(_)));
+        events
+    }
+
     async fn reach(self, grace: Duration) -> Result<()> {
         match self {
             Self::Destroy(doomed) => doomed.destroy().await,
@@ -137,6 +156,8 @@ struct Relay {
     events: mpsc::Sender<Result<Event>>,
     sequence: u64,
     begin: Instant,
+    /// The same by the clock of events: milliseconds since 1970.
+    began_ms: u64,
 }
 
 impl Relay {
@@ -162,12 +183,13 @@ impl Relay {
             () = watched.closed() => Err(Left),
         };
         drop(process);
+        let denials = end.denials(self.began_ms).await;
         // At the end of its time it is killed; otherwise what else runs in it may end in peace.
         let timed_out = matches!(&told, Ok(Ok(exit)) if *exit == TIMED_OUT);
         let ended = end.reach(if timed_out { Duration::ZERO } else { GRACE }).await;
         let Ok(exit) = told else { return };
         // Whoever asked may go at any time now: nothing is left to be done.
-        let _ = self.finish(exit, ended).await;
+        let _ = self.finish(denials, exit, ended).await;
     }
 
     /// Everything up to the exit of the command.
@@ -194,7 +216,15 @@ impl Relay {
         }
     }
 
-    async fn finish(&mut self, exit: Result<Exit>, ended: Result<()>) -> Result<(), Left> {
+    async fn finish(
+        &mut self,
+        denials: Vec<NetworkEvent>,
+        exit: Result<Exit>,
+        ended: Result<()>,
+    ) -> Result<(), Left> {
+        for denial in denials {
+            self.say(EventKind::Denied(denial)).await?;
+        }
         if let Err(error) = ended {
             let message =
                 format!("the sandbox could not be cleaned up: {error}; `agentkernel gc` tries again");

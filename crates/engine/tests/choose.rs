@@ -4,7 +4,7 @@ mod common;
 
 use agentkernel_backend::Capabilities;
 use agentkernel_control::{Control, Explanation, Result};
-use agentkernel_types::{ErrorKind, Isolation};
+use agentkernel_types::{ErrorKind, Isolation, NetworkMode, NetworkPolicy};
 use common::{Stage, host_only, name, offline};
 
 async fn explain(
@@ -39,9 +39,11 @@ async fn the_best_isolation_is_chosen() {
 async fn what_the_best_cannot_do_goes_to_the_next() {
     let stage = Stage::two(host_only(Isolation::Container), offline(Isolation::Vm));
     assert_eq!(explain(&stage, |_| {}).await.expect("a plan").backend, "fake");
-    let explained = explain(&stage, |request| request.grants.network = false)
-        .await
-        .expect("a plan");
+    let explained = explain(&stage, |request| {
+        request.network = NetworkPolicy::of(NetworkMode::None)
+    })
+    .await
+    .expect("a plan");
     assert_eq!(explained.backend, "fake-vm");
 }
 

@@ -56,7 +56,7 @@ async fn nothing_of_the_host_is_mounted_by_default() {
         explained.spec.mounts.is_empty() && explained.spec.env.is_empty() && explained.spec.workdir.is_none()
     );
     assert_eq!(
-        (explained.spec.root, explained.spec.network),
+        (explained.spec.root, explained.spec.network.policy.mode),
         (RootAccess::Writable, NetworkMode::Host)
     );
 }
@@ -240,7 +240,7 @@ async fn our_own_folders_are_known_behind_links_and_before_they_exist() {
     let engine = Engine::new(EngineOptions {
         paths,
         descriptors: vec![&FAKE],
-            network_program: Vec::new(),
+        network_program: Vec::new(),
     });
     let mut request = stage.run(&["true"]);
     request

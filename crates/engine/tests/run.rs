@@ -8,7 +8,8 @@ use agentkernel_backend::{Capabilities, Input};
 use agentkernel_conformance::fake::{Fault, everything};
 use agentkernel_control::{Control, EventKind, InjectedFile, Output};
 use agentkernel_types::{
-    EnvVar, ErrorKind, Exit, ExitCause, ImageRef, Isolation, NetworkMode, Profile, StdinMode, TerminalSize,
+    EnvVar, ErrorKind, Exit, ExitCause, ImageRef, Isolation, NetworkMode, NetworkPolicy, Profile, StdinMode,
+    TerminalSize,
 };
 use bytes::Bytes;
 use common::{Stage, events, eventually, host_only, name, outcome};
@@ -388,18 +389,10 @@ async fn the_restrictive_profile_has_no_network_and_a_read_only_root() {
     let mut request = stage.run(&["interfaces"]);
     request.sandbox.profile = Profile::Restrictive;
     request.sandbox.grants = Profile::Restrictive.grants();
+    request.sandbox.network = NetworkPolicy::of(NetworkMode::None);
     assert_eq!(outcome(stage.engine.run(request.clone()).await).await.0, "lo\n");
     request.command = Some(common::command(&["write", "/etc/made", "x"]));
     assert_eq!(outcome(stage.engine.run(request).await).await.1, Exit::code(1));
-}
-
-#[tokio::test]
-async fn a_network_that_was_not_granted_cannot_be_asked_for() {
-    let stage = Stage::new();
-    let mut request = stage.run(&["interfaces"]);
-    request.sandbox.grants.network = false;
-    request.sandbox.network = Some(NetworkMode::Host);
-    assert_eq!(outcome(stage.engine.run(request).await).await.0, "lo\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

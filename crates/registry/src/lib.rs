@@ -9,3 +9,16 @@ pub fn descriptors() -> Vec<&'static Descriptor> {
         &agentkernel_native::DESCRIPTOR,
     ]
 }
+
+/// The word with which this program starts itself to carry the network of a kept sandbox. Nobody types it.
+pub const NETWORK_VERB: &str = "carry-network";
+
+/// What the program is for if its first argument is a word that it only says to itself: its exit code, at the end.
+pub fn own_verb(first: &std::ffi::OsStr) -> Option<u8> {
+    #[cfg(feature = "native")]
+    if first == NETWORK_VERB {
+        return Some(agentkernel_native::carry_network());
+    }
+    let _ = first;
+    None
+}

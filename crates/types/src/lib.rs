@@ -38,8 +38,8 @@ pub use name::{BackendName, SandboxId, SandboxName};
 pub use name_server::NameServer;
 pub use network_event::{Attempt, Denial, Direction, Flow, NetworkEvent, NetworkEventKind};
 pub use network_policy::{
-    DomainName, Effect, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName, Protocol,
-    Target, TemporaryRule, TimedPolicy,
+    DomainName, Effect, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, PortRange, Ports, PresetName,
+    Protocol, Target, TemporaryRule, TimedPolicy,
 };
 pub use path::GuestPath;
 pub use profile::{Profile, ProfileGrants};

@@ -142,8 +142,22 @@ mod tests {
     #[test]
     fn what_is_no_port_is_refused_with_the_form() {
         for text in [
-            "", ":", "80:", "a:80", "80:0", "70000:80", "80:70000", "::1:8080:80", "host:1:2", "1:2:3:4",
-            "80/icmp", "80:80/sctp", "+80:80", " 80:80", "[127.0.0.1]:1:2", "80-90:80-90",
+            "",
+            ":",
+            "80:",
+            "a:80",
+            "80:0",
+            "70000:80",
+            "80:70000",
+            "::1:8080:80",
+            "host:1:2",
+            "1:2:3:4",
+            "80/icmp",
+            "80:80/sctp",
+            "+80:80",
+            " 80:80",
+            "[127.0.0.1]:1:2",
+            "80-90:80-90",
         ] {
             let error = text.parse::<PublishedPort>().expect_err(text);
             assert!(error.0.contains("[IP:]HOST:SANDBOX"), "{error:?}");

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    Digest, EnvVar, GuestPath, ImageRef, Mount, Profile, PublishedPort, Resources, SandboxId, SandboxName,
-    TimedPolicy, UserSpec,
+    Digest, EnvVar, GuestPath, ImageRef, Mount, NetworkMode, Profile, PublishedPort, Resources, SandboxId,
+    SandboxName, TimedPolicy, UserSpec,
 };
 
 /// Every field is honoured or refused by name; none is a hint.
@@ -23,6 +23,7 @@ pub struct SandboxSpec {
     /// Where the grants came from; the fields below are what counts.
     pub profile: Profile,
     pub root: RootAccess,
+    #[serde(deserialize_with = "policy_or_mode")]
     pub network: TimedPolicy,
     /// Ports of the host that lead into the sandbox.
     #[serde(default)]
@@ -57,4 +58,18 @@ pub enum RootAccess {
     Writable,
     /// Nothing but /tmp, /run, /dev/shm and writable mounts can be written.
     ReadOnly,
+}
+
+/// A mode alone is a policy without rules: so earlier records have it.
+fn policy_or_mode<'de, D: Deserializer<'de>>(from: D) -> Result<TimedPolicy, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Mode(NetworkMode),
+        Policy(TimedPolicy),
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Mode(mode) => mode.into(),
+        Written::Policy(policy) => policy,
+    })
 }

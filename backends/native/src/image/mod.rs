@@ -224,6 +224,10 @@ pub(crate) fn network_files(hostname: &str, network: NetworkMode) -> Vec<(&'stat
             .ok()
             .filter(|file| file.len() < 64 << 10),
         NetworkMode::None => None,
+        NetworkMode::Allowlist | NetworkMode::Public | NetworkMode::Open => {
+            let gateway = agentkernel_egress::Addresses::default().v4.gateway;
+            Some(format!("nameserver {gateway}\n").into_bytes())
+        }
     };
     vec![
         ("hostname", format!("{hostname}\n").into_bytes()),

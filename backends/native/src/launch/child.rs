@@ -8,6 +8,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
 };
 
+use agentkernel_egress::tun;
 use agentkernel_protocol::descriptor;
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat, unlinkat},
@@ -51,6 +52,8 @@ pub(crate) struct Inheritance {
     pub parent_go: RawFd,
     /// Where a failure is told.
     pub failure: RawFd,
+    /// The socket over which the network device is handed over.
+    pub link: Option<RawFd>,
 }
 
 /// Where the child was when a call failed, for the parent's message. Sent as four bytes before the error's four.
@@ -64,6 +67,7 @@ pub(crate) enum Stage {
     Pivot = 5,
     Walls = 6,
     Execute = 7,
+    Network = 8,
 }
 
 type Failure = (Stage, u32, Errno);
@@ -96,8 +100,13 @@ fn build(plan: &Plan, inheritance: &Inheritance) -> Result<Never, Failure> {
     for (index, source) in plan.sources.iter().enumerate() {
         open_source(index, source).map_err(|error| (Stage::Sources, index as u32, error))?;
     }
+    // While the parent writes the id maps: the namespace needs none for this.
+    make_link(plan, inheritance).map_err(at(Stage::Network))?;
     wait_for_go(inheritance.go).map_err(at(Stage::Identity))?;
     become_builder(plan).map_err(at(Stage::Identity))?;
+    if plan.private_network {
+        open_namespace();
+    }
     let root = base::prepare(plan).map_err(at(Stage::Base))?;
     let fresh = plan.overlay.is_none() && matches!(plan.base, Base::Memory { .. });
     for (index, step) in plan.steps.iter().enumerate() {
@@ -167,6 +176,30 @@ fn wait_for_go(go: RawFd) -> SysResult<()> {
         Ok(())
     } else {
         Err(Errno::CANCELED)
+    }
+}
+
+/// The device ends with its descriptor, which only the gateway keeps.
+fn make_link(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
+    let (Some(link), Some(socket)) = (&plan.link, inheritance.link) else {
+        return Ok(());
+    };
+    // SAFETY: inherited and open.
+    let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+    tun::hand_over(socket, &tun::configure(link)?)
+}
+
+/// What needs a privilege on a host and none in a network of one's own: low ports, and echo requests. Kernels that do
+/// not know one of them go without.
+fn open_namespace() {
+    const FILES: [(&CStr, &[u8]); 2] = [
+        (c"/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0"),
+        (c"/proc/sys/net/ipv4/ping_group_range", b"0 65534"),
+    ];
+    for (path, value) in FILES {
+        if let Ok(file) = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(&file, value);
+        }
     }
 }
 

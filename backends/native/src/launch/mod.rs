@@ -25,6 +25,7 @@ use std::{
 };
 
 use agentkernel_backend::{Error, Result};
+use agentkernel_egress::{Device, tun};
 use agentkernel_types::ErrorKind;
 use rustix::{
     io::{Errno, fcntl_dupfd_cloexec},
@@ -64,6 +65,8 @@ pub(crate) struct Launched {
     pub pidfd: OwnedFd,
     /// The owner's connection to the agent.
     pub owner: UnixStream,
+    /// The sandbox's network, for a gateway.
+    pub link: Option<Device>,
     failure: File,
     let_go: bool,
 }
@@ -106,13 +109,18 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
     };
     drop(cloning);
     let Prepared {
-        owner, go, failure, ..
+        owner,
+        go,
+        failure,
+        link,
+        ..
     } = prepared;
-    let launched = Launched {
+    let mut launched = Launched {
         pid,
         // SAFETY: the kernel has just made it for us.
         pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         owner,
+        link: None,
         failure: File::from(failure),
         let_go: false,
     };
@@ -125,6 +133,11 @@ pub(crate) fn launch(plan: &Plan, connections: &Connections<'_>) -> Result<Launc
     File::from(go)
         .write_all(&[1])
         .map_err(|error| broken("the sandbox ended before it began", error))?;
+    if let (Some(link), Some(prepared)) = (link, &plan.link) {
+        // The child's end is closed here: its death is the end of this.
+        let descriptor = tun::take_over(link.as_fd()).map_err(|_| launched.failure(plan))?;
+        launched.link = Some(prepared.device(descriptor));
+    }
     Ok(launched)
 }
 
@@ -168,6 +181,8 @@ struct Prepared {
     agent: Option<OwnedFd>,
     listener: Option<OwnedFd>,
     logs: Option<OwnedFd>,
+    link: Option<UnixStream>,
+    child_link: Option<OwnedFd>,
 }
 
 impl Prepared {
@@ -175,6 +190,13 @@ impl Prepared {
         let (owner, child_owner) = UnixStream::pair()?;
         let (child_go, go) = pipe_with(PipeFlags::CLOEXEC)?;
         let (failure, child_failure) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (link, child_link) = match plan.link {
+            Some(_) => {
+                let (ours, theirs) = UnixStream::pair()?;
+                (Some(ours), Some(high(theirs.as_fd())?))
+            }
+            None => (None, None),
+        };
         Ok(Self {
             owner,
             go,
@@ -188,6 +210,8 @@ impl Prepared {
             },
             listener: connections.listener.map(high).transpose()?,
             logs: connections.logs.map(high).transpose()?,
+            link,
+            child_link,
         })
     }
 
@@ -201,6 +225,7 @@ impl Prepared {
             go: self.child_go.as_raw_fd(),
             parent_go: self.go.as_raw_fd(),
             failure: self.child_failure.as_raw_fd(),
+            link: number(&self.child_link),
         }
     }
 }
@@ -320,12 +345,20 @@ fn describe(stage: u32, item: usize, error: Errno, plan: &Plan) -> Error {
         stage if stage == Stage::Pivot as u32 => {
             (ErrorKind::Broken, "cannot enter the sandbox's root".to_owned())
         }
+        stage if stage == Stage::Network as u32 => return no_link(error),
         stage if stage == Stage::Walls as u32 => {
             (ErrorKind::Broken, "cannot raise the sandbox's walls".to_owned())
         }
         _ => (ErrorKind::Broken, "cannot start the guest agent".to_owned()),
     };
     Error::new(kind, "start", text).because(io::Error::from(error))
+}
+
+fn no_link(error: Errno) -> Error {
+    let message = "this kernel gives a sandbox no network device, so no policy can be enforced";
+    Error::unsupported("start", "network", message)
+        .because(io::Error::from(error))
+        .hint("load the module tun or veth, or choose --network none or --network host")
 }
 
 fn clone_failed(error: Errno) -> Error {

@@ -8,6 +8,7 @@ use std::{
     path::PathBuf,
 };
 
+use agentkernel_egress::tun;
 use agentkernel_types::GuestPath;
 use rustix::fd::OwnedFd;
 
@@ -156,7 +157,10 @@ pub(crate) struct ResourceLimit {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub identity: Identity,
+    /// A network namespace of its own.
     pub private_network: bool,
+    /// Its device, which is handed to the gateway.
+    pub link: Option<tun::Prepared>,
     /// The kernel kills PID 1 when the thread that launched it ends: for a thread that is its whole process.
     pub dies_with_thread: bool,
     pub hostname: CString,

@@ -23,7 +23,7 @@ pub(super) fn raise(plan: &Plan, inheritance: &Inheritance) -> SysResult<()> {
         become_one(identity.uid, identity.gid)?;
     }
     sys_hostname(&plan.hostname)?;
-    if plan.private_network {
+    if plan.private_network && plan.link.is_none() {
         sys::bring_up_loopback()?;
     }
     // A session of its own, without a terminal: TIOCSTI reaches nothing.

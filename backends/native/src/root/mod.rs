@@ -87,7 +87,7 @@ pub(crate) fn compose(spec: &SandboxSpec, facts: Facts<'_>) -> Root {
     let mut overlay = None;
     match facts.image {
         Image::Host { image, toolchains } => {
-            let own = image::own_files(facts.user, facts.hostname, spec.network);
+            let own = image::own_files(facts.user, facts.hostname, spec.network.policy.mode);
             composer.host_image(image, &own, facts.user);
             composer.devices();
             composer.kernel(facts.kernel_files);
@@ -99,7 +99,7 @@ pub(crate) fn compose(spec: &SandboxSpec, facts: Facts<'_>) -> Root {
         }
         Image::Layers(layers) => {
             overlay = Some(composer.layers(layers));
-            composer.image_folders(&image::network_files(facts.hostname, spec.network));
+            composer.image_folders(&image::network_files(facts.hostname, spec.network.policy.mode));
             if let Some(workdir) = facts.workdir.filter(|path| !is_the_kernels(path)) {
                 composer.resolved_directory(workdir);
             }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use agentkernel_types::{
-    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NameServer, NetworkMode, NetworkRule, Profile,
-    PublishedPort, TimeSpan, UserSpec,
+    BackendName, ByteSize, Cpus, GuestPath, ImageRef, Isolation, Mount, NameServer, NetworkMode, NetworkRule,
+    Profile, PublishedPort, TimeSpan, UserSpec,
 };
 use clap::{
     Args,
@@ -102,5 +102,6 @@ fn grades() -> impl TypedValueParser<Value = Isolation> {
 }
 
 fn network_modes() -> impl TypedValueParser<Value = NetworkMode> {
-    PossibleValuesParser::new(NetworkMode::ALL.map(NetworkMode::as_str)).try_map(|name| name.parse::<NetworkMode>())
+    PossibleValuesParser::new(NetworkMode::ALL.map(NetworkMode::as_str))
+        .try_map(|name| name.parse::<NetworkMode>())
 }

@@ -15,6 +15,7 @@ mod image;
 mod installation;
 mod isolation;
 mod names;
+mod network;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +37,7 @@ pub use names::{
     ExecKillArgs, ExecListArgs, InspectArgs, ListArgs, LogsArgs, RemoveArgs, RestartArgs, StartArgs,
     StatsArgs, StopArgs,
 };
+pub use network::{PolicyArgs, PolicyCommand, PolicyRulesArgs, PortArgs, PortCommand, WhyArgs};
 pub use run::{RunArgs, TerminalArgs};
 
 /// Runs AI coding agents, and any untrusted command, in isolated sandboxes.
@@ -113,6 +115,12 @@ pub enum Verb {
     Remove(RemoveArgs),
     /// Show what a running sandbox uses
     Stats(StatsArgs),
+    /// Show or change what a sandbox may reach
+    Policy(PolicyArgs),
+    /// Say what a sandbox's policy has refused, why, and what would allow it
+    Why(WhyArgs),
+    /// Open ports of this machine that lead into a sandbox
+    Port(PortArgs),
     /// Remove whatever belongs to no sandbox any more
     Gc(GcArgs),
 }
@@ -148,6 +156,9 @@ impl Verb {
             Self::ExecList(args) => args.json,
             Self::Remove(args) => args.json,
             Self::Stats(args) => args.json,
+            Self::Policy(args) => args.command.wants_json(),
+            Self::Why(args) => args.json,
+            Self::Port(args) => args.command.wants_json(),
             Self::Gc(args) => args.json,
             Self::Attach(_) | Self::Logs(_) | Self::ExecKill(_) | Self::Cp(_) => false,
         }

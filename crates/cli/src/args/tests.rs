@@ -104,7 +104,8 @@ fn every_flag_of_run_arrives_in_its_long_and_in_its_short_form() {
     );
     assert_eq!(run("--network none x").isolation.network, Some(NetworkMode::None));
     assert!(run("--no-network x").isolation.no_network);
-    let rules = run("--allow preset:npm --allow [2001:db8::]/32:443 --allow host:11434 --deny *:25 x").isolation;
+    let rules =
+        run("--allow preset:npm --allow [2001:db8::]/32:443 --allow host:11434 --deny *:25 x").isolation;
     assert_eq!(
         shown(&rules.allow),
         ["preset:npm", "[2001:db8::]/32:443", "host:11434"]

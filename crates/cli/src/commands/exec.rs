@@ -1,6 +1,6 @@
 //! `agentkernel exec`: a command in a kept sandbox.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentkernel_types::{Command, ExecSpec, StdinMode, TimeSpan};
 use serde_json::json;
@@ -22,8 +22,15 @@ pub async fn exec(args: ExecArgs, connect: Connect) -> Outcome {
     spec.env.splice(0..0, session.terminal_env());
     spec.terminal = session.terminal_size();
     spec.stdin = session.stdin();
-    let process = connect()?.exec(&args.name, spec).await?;
-    session.carry(process, limit(args.timeout)).await
+    let control = connect()?;
+    let began_ms = now_ms();
+    let process = control.exec(&args.name, spec).await?;
+    let code = session.carry(process, limit(args.timeout)).await?;
+    if code != 0 && !args.json {
+        let refused = super::why::refused_since(&*control, &args.name, began_ms).await;
+        render::refused(&refused);
+    }
+    Ok(code)
 }
 
 /// Prints the id under which the output is kept.
@@ -49,4 +56,10 @@ fn spec(args: &ExecArgs) -> Result<ExecSpec, Failure> {
 
 fn limit(timeout: Option<TimeSpan>) -> Option<Duration> {
     timeout.map(TimeSpan::duration)
+}
+
+/// By the clock of events: milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

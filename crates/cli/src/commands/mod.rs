@@ -14,6 +14,8 @@ mod image;
 mod inspect;
 mod list;
 mod logs;
+mod policy;
+mod port;
 mod remove;
 mod restart;
 mod run;
@@ -24,6 +26,7 @@ mod stats;
 mod stop;
 mod streaming;
 mod version;
+mod why;
 
 use std::sync::Arc;
 
@@ -67,6 +70,9 @@ async fn sandbox(verb: Verb, connect: Connect) -> Outcome {
         Verb::Cp(args) => cp::cp(args, connect).await,
         Verb::Remove(args) => remove::remove(args, connect).await,
         Verb::Stats(args) => stats::stats(args, connect).await,
+        Verb::Policy(args) => policy::policy(args, connect).await,
+        Verb::Why(args) => why::why(args, connect).await,
+        Verb::Port(args) => port::port(args, connect).await,
         Verb::Gc(args) => gc::gc(args, connect).await,
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use agentkernel_control::{Event, EventKind, Output};
-use agentkernel_types::{Exit, ExitCause};
+use agentkernel_types::{Exit, ExitCause, NetworkEvent};
 
 use super::{json, safe};
 use crate::streams::{Direction, Endpoint, Stdio};
@@ -15,6 +15,7 @@ pub struct EventSink {
     json: bool,
     quiet: bool,
     announce: bool,
+    refused: Vec<NetworkEvent>,
     line_end: &'static str,
 }
 
@@ -27,6 +28,7 @@ impl EventSink {
             json,
             quiet,
             announce: false,
+            refused: Vec::new(),
             line_end: "\n",
         })
     }
@@ -68,7 +70,24 @@ impl EventSink {
                 self.note(&format!("the sandbox stays as {name}")).await;
                 Ok(())
             }
+            EventKind::Denied(denial) => {
+                self.refused.push(denial.clone());
+                Ok(())
+            }
+            // A command that went well does not need what was refused.
+            EventKind::Finished { exit, .. } if !exit.is_success() => {
+                let refused = std::mem::take(&mut self.refused);
+                self.refused_note(&refused).await;
+                Ok(())
+            }
             EventKind::Started { .. } | EventKind::Finished { .. } | EventKind::Output(_) => Ok(()),
+        }
+    }
+
+    /// One line about what the policy refused.
+    pub async fn refused_note(&mut self, refused: &[NetworkEvent]) {
+        if let Some(note) = super::refusals(refused) {
+            self.note(&note).await;
         }
     }
 

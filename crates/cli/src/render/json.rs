@@ -61,6 +61,10 @@ fn fields(kind: &EventKind) -> (&'static str, Map<String, Value>) {
             "notice",
             json!({ "code": notice.code, "message": notice.message }),
         ),
+        EventKind::Denied(event) => (
+            "denied",
+            serde_json::to_value(event).expect("events are plain data"),
+        ),
         EventKind::Output(Output::Stdout(bytes)) => ("stdout", data(bytes)),
         EventKind::Output(Output::Stderr(bytes)) => ("stderr", data(bytes)),
         EventKind::Output(Output::Stopped) => ("stopped", json!({})),

@@ -9,6 +9,7 @@ mod failure;
 mod human;
 mod images;
 mod json;
+mod network;
 mod printable;
 mod progress;
 mod settings;
@@ -19,7 +20,7 @@ use std::{
 };
 
 use agentkernel_control::SandboxInfo;
-use agentkernel_types::ImageRef;
+use agentkernel_types::{ImageRef, NetworkEvent};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -28,6 +29,8 @@ pub use events::EventSink;
 pub use human::{detached, doctor, explanation, gc, names, sandboxes, stats};
 pub use images::{image_names, images, images_came, images_removed, locked};
 pub use json::{Doctor, SCHEMA_VERSION};
+use network::refusals;
+pub use network::{network_events, policy, port, ports};
 pub use progress::Progress;
 pub use settings::{settings, settings_json};
 
@@ -86,6 +89,13 @@ pub fn skipped(paths: &[PathBuf]) {
             "left out {}: no file, folder or symbolic link",
             path.display()
         ));
+    }
+}
+
+/// What the policy refused while a command ran that failed.
+pub fn refused(events: &[NetworkEvent]) {
+    if let Some(text) = refusals(events) {
+        note(&text);
     }
 }
 

@@ -108,7 +108,7 @@ fn declared(has: &Capabilities, scene: &Scene) -> Vec<(&'static str, SandboxSpec
         spec.resources.disk = Some(some_size())
     });
     for &mode in &has.networks {
-        with(true, "network", &|spec| spec.network = mode);
+        with(true, "network", &|spec| spec.network = mode.into());
     }
     if has.kept {
         specs.push(("lifetime", scene.kept()));
@@ -156,11 +156,11 @@ async fn a_read_only_root_is_refused_by_name(scene: &Scene) -> Verdict {
 }
 
 async fn no_network_is_refused_by_name(scene: &Scene) -> Verdict {
-    changed(scene, "network", |spec| spec.network = NetworkMode::None).await
+    changed(scene, "network", |spec| spec.network = NetworkMode::None.into()).await
 }
 
 async fn the_hosts_network_is_refused_by_name(scene: &Scene) -> Verdict {
-    changed(scene, "network", |spec| spec.network = NetworkMode::Host).await
+    changed(scene, "network", |spec| spec.network = NetworkMode::Host.into()).await
 }
 
 async fn a_user_is_refused_by_name(scene: &Scene) -> Verdict {

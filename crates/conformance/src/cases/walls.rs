@@ -21,7 +21,7 @@ list! {
 
 async fn without_a_network_there_is_only_loopback(scene: &Scene) -> Verdict {
     let mut spec = scene.ephemeral();
-    spec.network = NetworkMode::None;
+    spec.network = NetworkMode::None.into();
     let sandbox = scene.start(&spec).await?;
     let text = scene.outcome(&sandbox, &Program::Interfaces).await?.text();
     equal(

@@ -14,7 +14,7 @@ pub(super) fn check(has: &Capabilities, spec: &SandboxSpec) -> Result<()> {
         ("lifetime", kept, has.kept),
         ("image", true, image),
         ("root", spec.root == RootAccess::ReadOnly, has.read_only_root),
-        ("network", true, has.networks.contains(&spec.network)),
+        ("network", true, has.networks.contains(&spec.network.policy.mode)),
         ("mounts", !spec.mounts.is_empty(), has.mounts),
         ("user", spec.user.is_some(), has.user),
         ("resources.cpus", spec.resources.cpus.is_some(), has.limit_cpus),

@@ -199,8 +199,8 @@ pub(super) async fn run(mut running: Running) -> Exit {
         "link" => code(running.cell.inside().tree.link(&argv[2], &argv[1]).is_ok()),
         "exists" => code(running.cell.inside().tree.node(&argv[1], true).is_ok()),
         "interfaces" => {
-            let private =
-                running.cell.spec.network == NetworkMode::None && !running.cell.has(Fault::NetworkLeftOn);
+            let private = running.cell.spec.network.policy.mode == NetworkMode::None
+                && !running.cell.has(Fault::NetworkLeftOn);
             running
                 .out(if private { "lo\n" } else { "lo\neth0\n" }.to_owned())
                 .await;

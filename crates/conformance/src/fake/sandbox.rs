@@ -215,6 +215,10 @@ impl Sandbox for FakeSandbox {
         (self.fake.capabilities.files || self.cell.has(Fault::AcceptsWhatItCannotDo))
             .then_some(self as &dyn Files)
     }
+
+    fn network(&self) -> Option<&dyn agentkernel_backend::Network> {
+        None
+    }
 }
 
 impl FakeSandbox {

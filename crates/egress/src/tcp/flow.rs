@@ -53,7 +53,7 @@ enum Phase {
 
 impl Flow {
     fn new(plane: &Plane, key: Key, way: Option<Way>, port: Option<u64>, phase: Phase) -> Rc<Self> {
-        let memory = 2 * plane.tcp.window();
+        let memory = 2 * plane.tcp.window(plane.link.most_under_way());
         plane.tcp.memory.set(plane.tcp.memory.get() + memory);
         let flow = Rc::new(Self {
             key,
@@ -297,22 +297,49 @@ impl Flow {
     }
 }
 
-/// A connection that came to a published port and wants into the sandbox.
+/// What the sandbox said to a SYN of ours.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Answer {
+    Open,
+    Refused,
+    Never,
+}
+
+/// A connection that came to a published port and wants into the sandbox. What listens on no other address than
+/// 127.0.0.1, as servers of developers do, is found there.
 pub(crate) async fn enter(plane: Rc<Plane>, key: Key, port: u64, mut stream: Box<dyn Connection>) {
-    let flow = Flow::new(&plane, key, None, Some(port), Phase::Over);
-    let machine = flow
-        .rooms(&plane)
-        .and_then(|rooms| Machine::connect(&plane.link, plane.settings, key.outside, key.inside, rooms));
-    if let Some(machine) = machine {
-        *flow.phase.borrow_mut() = Phase::Open(Box::new(machine));
-        match timeout(DIALLING, relay::Established(&plane, &flow)).await {
-            Ok(true) => flow.pass(&plane, stream, None).await,
-            Ok(false) => stream.reset_on_drop(),
+    let mut flow = Flow::new(&plane, key, None, Some(port), Phase::Over);
+    let mut answer = flow.knock(&plane).await;
+    if answer == Answer::Refused {
+        flow.end(&plane);
+        flow = Flow::new(&plane, key.on_loopback(), None, Some(port), Phase::Over);
+        answer = flow.knock(&plane).await;
+    }
+    match answer {
+        Answer::Open => flow.pass(&plane, stream, None).await,
+        Answer::Refused | Answer::Never => stream.reset_on_drop(),
+    }
+    flow.end(&plane);
+}
+
+impl Flow {
+    /// Sends a SYN and waits.
+    async fn knock(self: &Rc<Self>, plane: &Rc<Plane>) -> Answer {
+        let (key, rooms) = (self.key, self.rooms(plane));
+        let machine = rooms
+            .and_then(|rooms| Machine::connect(&plane.link, plane.settings, key.outside, key.inside, rooms));
+        let Some(machine) = machine else {
+            return Answer::Never;
+        };
+        *self.phase.borrow_mut() = Phase::Open(Box::new(machine));
+        match timeout(DIALLING, relay::Established(plane, self)).await {
+            Ok(true) => Answer::Open,
+            Ok(false) if self.cut.get() => Answer::Never,
+            Ok(false) => Answer::Refused,
             Err(_) => {
-                flow.cut(&plane);
-                stream.reset_on_drop();
+                self.cut(plane);
+                Answer::Never
             }
         }
     }
-    flow.end(&plane);
 }

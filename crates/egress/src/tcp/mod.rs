@@ -8,13 +8,14 @@ mod room;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
     time::Duration,
 };
 
 use agentkernel_policy::CompiledNetwork;
 use agentkernel_types::Protocol;
+use smoltcp::wire::IpProtocol;
 
 use crate::{
     events::Attempt,
@@ -42,6 +43,16 @@ pub(crate) struct Key {
     pub outside: SocketAddr,
 }
 
+impl Key {
+    /// The same port of the sandbox, where only it can see it.
+    pub fn on_loopback(self) -> Self {
+        Self {
+            inside: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.inside.port()),
+            ..self
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Flows {
     table: RefCell<HashMap<Key, Rc<Flow>>>,
@@ -53,11 +64,15 @@ pub(crate) struct Flows {
 
 impl Flows {
     /// A share of what is left: a few flows have large windows, thousands have small ones.
-    fn window(&self) -> usize {
+    /// Never more than the device can keep.
+    fn window(&self, device: usize) -> usize {
         let free = MEMORY.saturating_sub(self.memory.get());
-        (free / 32)
-            .next_power_of_two()
-            .clamp(SMALLEST_WINDOW, LARGEST_WINDOW)
+        let share = (free / 32).next_power_of_two().min(LARGEST_WINDOW);
+        let mut window = share.max(SMALLEST_WINDOW);
+        while window > device && window > SMALLEST_WINDOW {
+            window /= 2;
+        }
+        window
     }
 
     fn all(&self) -> Vec<Rc<Flow>> {
@@ -71,6 +86,20 @@ impl Flows {
     pub fn is_full(&self) -> bool {
         self.table.borrow().len() >= MOST || self.dialling.get() >= MOST_DIALLING
     }
+}
+
+/// A packet from an address that is not the sandbox's own. Only the answers of a service on its 127.0.0.1 are taken,
+/// which somebody outside talks to: nothing begins there.
+pub(crate) fn take_from_loopback(plane: &Rc<Plane>, packet: &Packet<'_>) -> Result<(), Dropped> {
+    if packet.source != IpAddr::from(Ipv4Addr::LOCALHOST) || packet.protocol != IpProtocol::Tcp {
+        return Err(Dropped::Spoofed);
+    }
+    let (segment, inside, outside) = packet.tcp()?;
+    let key = Key { inside, outside };
+    let known = plane.tcp.table.borrow().get(&key).cloned();
+    let flow = known.filter(|flow| flow.port.is_some()).ok_or(Dropped::Spoofed)?;
+    flow.take(plane, packet, &segment);
+    Ok(())
 }
 
 /// A segment from the sandbox.

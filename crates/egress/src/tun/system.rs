@@ -1,9 +1,6 @@
 //! The system calls. On memory of the caller only.
 
-use std::{
-    net::Ipv6Addr,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -14,6 +11,13 @@ const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
 const SET_OFFLOAD: libc::Ioctl = 0x4004_54d0;
 /// `TUN_F_CSUM`.
 const CHECKSUMS: libc::c_ulong = 1;
+
+/// Options of `linux/if_packet.h`: a `virtio_net_hdr` before each frame, as with `IFF_VNET_HDR`; only what comes
+/// through the pair, not what leaves by it; and straight into it, since a queue is in use only after a worker of the
+/// kernel has noticed that both ends are up.
+const HEADERS: i32 = 15;
+const IGNORE_OUTGOING: i32 = 23;
+const BYPASS_QUEUE: i32 = 20;
 
 /// What is set on an interface.
 #[derive(Clone, Copy)]
@@ -26,20 +30,24 @@ pub(super) enum Call {
 
 const GET_INDEX: libc::Ioctl = 0x8933;
 const ADD_ROUTE: libc::Ioctl = 0x890b;
-const ADD_ADDRESS: libc::Ioctl = 0x8916;
 
 fn errno() -> Errno {
     // SAFETY: the address of this thread's own variable.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
 }
 
-fn check(result: i32) -> Result<(), Errno> {
+pub(super) fn check(result: i32) -> Result<(), Errno> {
     if result < 0 { Err(errno()) } else { Ok(()) }
 }
 
-pub(super) fn socket(family: i32) -> Result<OwnedFd, Errno> {
+/// For the settings of interfaces.
+pub(super) fn control(family: i32) -> Result<OwnedFd, Errno> {
+    socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC)
+}
+
+pub(super) fn socket(family: i32, kind: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: no memory is involved.
-    let descriptor = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    let descriptor = unsafe { libc::socket(family, kind, 0) };
     check(descriptor)?;
     // SAFETY: just made, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
@@ -69,6 +77,34 @@ pub(super) fn index(socket: &OwnedFd, named: &Request) -> Result<i32, Errno> {
     Ok(i32::from_ne_bytes([a, b, c, d]))
 }
 
+/// A socket for the frames of one interface. It belongs to nothing, and hears nothing, before it is bound.
+pub(super) fn packets(index: i32) -> Result<OwnedFd, Errno> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let socket = socket(libc::AF_PACKET, kind)?;
+    for option in [HEADERS, IGNORE_OUTGOING, BYPASS_QUEUE] {
+        let (on, length) = (1i32, size_of::<i32>() as libc::socklen_t);
+        // SAFETY: the kernel reads one number.
+        check(unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                option,
+                (&raw const on).cast(),
+                length,
+            )
+        })?;
+    }
+    // SAFETY: the structure is numbers, for all of which zero is a value.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_ifindex = index;
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the kernel reads one `sockaddr_ll`.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(socket)
+}
+
 /// The default route by the gateway.
 pub(super) fn route_v4(socket: &OwnedFd, prepared: &Prepared) -> Result<(), Errno> {
     // SAFETY: the structure is numbers and a pointer, for all of which zero is a value.
@@ -80,16 +116,6 @@ pub(super) fn route_v4(socket: &OwnedFd, prepared: &Prepared) -> Result<(), Errn
     route.rt_flags = libc::RTF_UP | libc::RTF_GATEWAY;
     // SAFETY: the kernel reads one `rtentry`; its device pointer is null.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
-}
-
-pub(super) fn address_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Result<(), Errno> {
-    let mut request = libc::in6_ifreq {
-        ifr6_addr: six(prepared.v6_address),
-        ifr6_prefixlen: 64,
-        ifr6_ifindex: index,
-    };
-    // SAFETY: the kernel reads one `in6_ifreq`.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ADDRESS, &raw mut request) })
 }
 
 /// `struct in6_rtmsg`, whose fields libc keeps to itself.
@@ -124,10 +150,4 @@ pub(super) fn route_v6(socket: &OwnedFd, prepared: &Prepared, index: i32) -> Res
     };
     // SAFETY: the kernel reads one `in6_rtmsg`, which the structure has the layout of.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), ADD_ROUTE, &raw mut route) })
-}
-
-fn six(address: Ipv6Addr) -> libc::in6_addr {
-    libc::in6_addr {
-        s6_addr: address.octets(),
-    }
 }

@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use agentkernel_egress::Dropped;
 use agentkernel_types::NetworkEventKind;
 use domain::base::Rtype;
 
 use crate::{
     world::{
         Capture, FOREIGN_RESOLVER, HOST_LAN, METADATA, NEIGHBOUR, OTHER, SERVER, SERVER_V6, World, allowlist,
-        echo, names, public,
+        echo, names, open, public,
     },
     world_or_return,
 };
@@ -52,6 +53,18 @@ fn raw(world: &World, packet: Vec<u8>) {
         // SAFETY: no memory is involved.
         let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_RAW) };
         assert!(socket >= 0);
+        let device = c"eth0";
+        // SAFETY: reads the name. By this device even where the destination is the loopback.
+        let bound = unsafe {
+            libc::setsockopt(
+                socket,
+                libc::SOL_SOCKET,
+                libc::SO_BINDTODEVICE,
+                device.as_ptr().cast(),
+                5,
+            )
+        };
+        assert_eq!(bound, 0);
         let mut to: libc::sockaddr_in = libc::sockaddr_in {
             sin_family: libc::AF_INET as u16,
             sin_port: 0,
@@ -180,6 +193,47 @@ fn packets_by_hand_do_not_leave_even_where_their_destination_is_public() {
         "each is counted: {:?}",
         world.egress().statistics().dropped
     );
+}
+
+#[test]
+fn the_loopback_of_the_sandbox_is_no_way_out() {
+    let world = world_or_return!(open());
+    let (server, loopback) = (world.trap(SERVER, 9), world.trap("127.0.0.1", 9));
+    // Published services there are answered by packets with this source: nobody else may use it.
+    let published = agentkernel_egress::Published {
+        host: "127.0.0.1:0".parse().unwrap(),
+        guest_port: 5000,
+        protocol: agentkernel_types::Protocol::Tcp,
+    };
+    world.runtime.block_on(world.egress().publish(published)).unwrap();
+    let capture = Capture::new(&world.host);
+    let (here, itself, to) = ([192, 0, 0, 2], [127, 0, 0, 1], [93, 184, 215, 14]);
+    raw(&world, packet(itself, to, 0, &[], 17));
+    raw(&world, packet(itself, [192, 0, 0, 1], 0, &[], 17));
+    raw(&world, packet([127, 0, 0, 2], to, 0, &[], 17));
+    raw(&world, packet(here, itself, 0, &[], 17));
+    raw(&world, packet(itself, itself, 0, &[], 17));
+    world.sandbox.run(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:5000".parse().unwrap()).unwrap();
+            let connecting = socket.connect(SocketAddr::new(SERVER.parse().unwrap(), 9));
+            let connected = tokio::time::timeout(Duration::from_millis(300), connecting).await;
+            assert!(!matches!(connected, Ok(Ok(_))), "the SYN is not answered");
+        });
+    });
+    settle(&world);
+    assert_eq!(leaked(&capture), []);
+    let arrived = (server.load(Ordering::SeqCst), loopback.load(Ordering::SeqCst));
+    assert_eq!(arrived, (0, 0));
+    let dropped = world.egress().statistics().dropped;
+    let count = |wanted| dropped.iter().find(|(why, _)| *why == wanted).unwrap().1;
+    assert!(count(Dropped::Spoofed) >= 4, "{dropped:?}");
+    assert!(count(Dropped::Undirected) >= 2, "{dropped:?}");
 }
 
 #[test]

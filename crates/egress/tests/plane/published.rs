@@ -64,6 +64,19 @@ fn a_port_where_nobody_listens_inside_resets() {
 }
 
 #[test]
+fn a_service_on_the_loopback_of_the_sandbox_is_reached() {
+    let world = world_or_return!(allowlist(&[]));
+    world.sandbox.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:8005").unwrap();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(echo));
+    });
+    let published = publish(&world, 8005, Protocol::Tcp);
+    for _ in 0..3 {
+        assert_eq!(from_host(&world, published.host).unwrap(), b"hello");
+    }
+}
+
+#[test]
 fn datagrams_go_in_and_come_back() {
     let world = world_or_return!(allowlist(&[]));
     world.sandbox.run(|| {

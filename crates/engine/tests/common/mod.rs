@@ -14,8 +14,8 @@ use agentkernel_control::{
 use agentkernel_engine::{Engine, EngineOptions};
 use agentkernel_store::Paths;
 use agentkernel_types::{
-    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, Profile, PullPolicy, Resources, SandboxName,
-    StdinMode,
+    Command, ExecSpec, Exit, ImageRef, Isolation, NetworkMode, NetworkPolicy, Profile, PullPolicy, Resources,
+    SandboxName, StdinMode,
 };
 
 pub struct Stage {
@@ -120,7 +120,10 @@ impl Stage {
             isolation: None,
             profile: Profile::Moderate,
             grants: Profile::Moderate.grants(),
-            network: None,
+            network: NetworkPolicy::of(NetworkMode::Host),
+            network_origin: "the test".to_owned(),
+            ports: Vec::new(),
+            name_servers: Vec::new(),
             project_dir: self.project(),
             home_dir: None,
             credentials: Vec::new(),
@@ -168,7 +171,7 @@ fn engine(paths: Paths) -> Engine {
     Engine::new(EngineOptions {
         paths,
         descriptors: vec![&FAKE, &BROKEN, &FAKE_VM],
-            network_program: Vec::new(),
+        network_program: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use agentkernel_types::{DomainName, NetworkMode, IpNetwork, NetworkPolicy, NetworkRule, Protocol, Target};
+use agentkernel_types::{DomainName, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, Protocol, Target};
 
 use super::{
     Verdict,
@@ -19,7 +19,7 @@ pub struct CompiledNetwork {
     pub(super) allow: Rules,
     pub(super) deny: Rules,
     pub(super) own: Vec<IpNetwork>,
-    sandbox: String,
+    remedy: String,
 }
 
 impl CompiledNetwork {
@@ -33,7 +33,7 @@ impl CompiledNetwork {
             allow: compile(Effect::Allow, &policy.allow)?,
             deny: compile(Effect::Deny, &policy.deny)?,
             own: Vec::new(),
-            sandbox: "NAME".to_owned(),
+            remedy: "agentkernel policy allow NAME".to_owned(),
         })
     }
 
@@ -41,7 +41,16 @@ impl CompiledNetwork {
     #[must_use]
     pub fn for_sandbox(self, name: &str) -> Self {
         Self {
-            sandbox: name.to_owned(),
+            remedy: format!("agentkernel policy allow {name}"),
+            ..self
+        }
+    }
+
+    /// For one run that leaves nothing behind: the remedies say the flag that allows it the next time.
+    #[must_use]
+    pub fn for_run(self) -> Self {
+        Self {
+            remedy: "agentkernel run --allow".to_owned(),
             ..self
         }
     }
@@ -99,10 +108,7 @@ impl CompiledNetwork {
             Protocol::Tcp => String::new(),
             other => format!("/{other}"),
         };
-        format!(
-            "agentkernel policy allow {} {target}{port}{protocol}",
-            self.sandbox
-        )
+        format!("{} {target}{port}{protocol}", self.remedy)
     }
 
     pub(super) fn command_for_address(&self, to: SocketAddr, protocol: Protocol) -> String {

@@ -1,7 +1,7 @@
 //! Policies of several origins made one: a project may only tighten what the user allows.
 
 use agentkernel_types::{
-    DomainName, NetworkMode, IpNetwork, NetworkPolicy, NetworkRule, Ports, Protocol, Target,
+    DomainName, IpNetwork, NetworkMode, NetworkPolicy, NetworkRule, Ports, Protocol, Target,
 };
 
 use super::{

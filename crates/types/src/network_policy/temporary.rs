@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{NetworkPolicy, NetworkRule};
+use super::{NetworkMode, NetworkPolicy, NetworkRule};
 
 /// A rule with an end.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,13 @@ impl TimedPolicy {
     }
 }
 
+impl From<NetworkMode> for TimedPolicy {
+    /// A mode without rules.
+    fn from(mode: NetworkMode) -> Self {
+        NetworkPolicy::of(mode).into()
+    }
+}
+
 impl From<NetworkPolicy> for TimedPolicy {
     fn from(policy: NetworkPolicy) -> Self {
         Self {
@@ -73,7 +80,6 @@ impl From<NetworkPolicy> for TimedPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::NetworkMode;
 
     #[test]
     fn a_rule_ends_at_its_time_and_not_before() {
@@ -86,7 +92,10 @@ mod tests {
         });
         assert_eq!(timed.at(999).allow, [rule]);
         assert_eq!(timed.at(1000).allow, []);
-        assert_eq!((timed.next_change(999), timed.next_change(1000)), (Some(1000), None));
+        assert_eq!(
+            (timed.next_change(999), timed.next_change(1000)),
+            (Some(1000), None)
+        );
     }
 
     #[test]
@@ -95,6 +104,9 @@ mod tests {
         let timed: TimedPolicy = serde_json::from_str(text).expect("valid");
         assert_eq!((timed.policy.mode, timed.version), (NetworkMode::Public, 3));
         let written = serde_json::to_string(&timed).expect("plain data");
-        assert_eq!(serde_json::from_str::<TimedPolicy>(&written).expect("valid"), timed);
+        assert_eq!(
+            serde_json::from_str::<TimedPolicy>(&written).expect("valid"),
+            timed
+        );
     }
 }

@@ -17,7 +17,8 @@ use std::{
 };
 
 use agentkernel_egress::{
-    Addresses, Device, Egress, HostSockets, Options, Upstreams, start, tun,
+    Addresses, Egress, HostSockets, Options, Upstreams, start,
+    tun::{self, Attachment},
 };
 use agentkernel_policy::CompiledNetwork;
 use agentkernel_types::{IpNetwork, NetworkEvent, NetworkEventKind, NetworkMode, NetworkPolicy};
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 
 pub use capture::Capture;
 pub use names::NameServer;
-pub use place::Place;
+pub use place::{Place, bring_up};
 
 /// Where names are answered. The addresses are only on the loopback of a namespace.
 pub const RESOLVER: &str = "9.9.9.9";
@@ -50,6 +51,7 @@ const PLACES: [&str; 8] = [
 ];
 
 pub struct World {
+    pub attachment: Attachment,
     pub host: Place,
     pub sandbox: Place,
     pub egress: Option<Egress>,
@@ -58,19 +60,23 @@ pub struct World {
     pub runtime: tokio::runtime::Runtime,
 }
 
-/// None: this user may not make network namespaces, or there is no TUN here.
-pub fn world(policy: NetworkPolicy) -> Option<World> {
+/// None, and the reason is printed: this user may not make network namespaces, or there is no TUN here.
+pub fn world(policy: NetworkPolicy, attachment: Attachment) -> Option<World> {
+    if attachment == Attachment::Tun && Attachment::of_this_host() != attachment {
+        eprintln!(
+            "not tested: {} cannot be opened here",
+            tun::DEVICE.to_string_lossy()
+        );
+        return None;
+    }
     let host = Place::new()?;
     let sandbox = Place::new()?;
     host.run(|| place::bring_up(&PLACES));
     let names = host.run(NameServer::start);
     let addresses = Addresses::default();
-    let prepared = tun::prepare(&addresses);
-    let device = sandbox.run(move || tun::configure(&prepared)).ok()?;
-    let device = Device::Tun {
-        descriptor: device,
-        offload: prepared.offload(),
-    };
+    let prepared = tun::prepare(&addresses, attachment);
+    let device = sandbox.run(move || tun::configure(&prepared));
+    let device = prepared.device(device.expect("whoever made the namespace may make the device"));
     let (sender, events) = mpsc::channel(16 * 1024);
     let compiled = compile(&policy);
     let egress = host.run(move || {
@@ -93,6 +99,7 @@ pub fn world(policy: NetworkPolicy) -> Option<World> {
         .build()
         .unwrap();
     Some(World {
+        attachment,
         host,
         sandbox,
         egress: Some(egress),

@@ -1,0 +1,16 @@
+//! Everything over a TUN.
+
+use agentkernel_egress::tun::Attachment;
+
+#[path = "edits.rs"]
+mod edits;
+#[path = "exfiltration.rs"]
+mod exfiltration;
+#[path = "lookups.rs"]
+mod lookups;
+#[path = "published.rs"]
+mod published;
+#[path = "relay.rs"]
+mod relay;
+
+const ATTACHMENT: Attachment = Attachment::Tun;
