@@ -108,6 +108,21 @@ fn what_is_not_in_the_schema_is_refused() {
 }
 
 #[test]
+fn the_examples_of_the_reference_hold_together() {
+    let page = reference();
+    let mut blocks = page.split("```toml\n").skip(1);
+    let mut next = || {
+        let block = blocks.next().expect("an example");
+        block.split("```").next().expect("it ends").to_owned()
+    };
+    let place = Place::new().project(next()).user(next());
+    let settings = place.settings();
+    assert_eq!(settings.network.value.mode, NetworkMode::Allowlist);
+    assert_eq!((settings.ports.len(), settings.name_servers.len()), (1, 1));
+    assert_eq!(blocks.count(), 0);
+}
+
+#[test]
 fn rules_and_ports_have_the_patterns_of_their_types() {
     fn pattern<T: JsonSchema>() -> Value {
         T::json_schema(&mut SchemaGenerator::default()).to_value()["pattern"].clone()
