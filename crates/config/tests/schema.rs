@@ -5,7 +5,10 @@ mod support;
 use std::{fs, path::Path};
 
 use agentkernel_config::{RUNTIMES, json_schema, reference};
+use agentkernel_types::{NetworkMode, NetworkRule, PublishedPort};
 use proptest::prelude::*;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
 use support::Place;
 
 /// Tables of the user's own file only.
@@ -102,6 +105,38 @@ fn what_is_not_in_the_schema_is_refused() {
             );
         }
     }
+}
+
+#[test]
+fn the_examples_of_the_reference_hold_together() {
+    let page = reference();
+    let mut blocks = page.split("```toml\n").skip(1);
+    let mut next = || {
+        let block = blocks.next().expect("an example");
+        block.split("```").next().expect("it ends").to_owned()
+    };
+    let place = Place::new().project(next()).user(next());
+    let settings = place.settings();
+    assert_eq!(settings.network.value.mode, NetworkMode::Allowlist);
+    assert_eq!((settings.ports.len(), settings.name_servers.len()), (1, 1));
+    assert_eq!(blocks.count(), 0);
+}
+
+#[test]
+fn rules_and_ports_have_the_patterns_of_their_types() {
+    fn pattern<T: JsonSchema>() -> Value {
+        T::json_schema(&mut SchemaGenerator::default()).to_value()["pattern"].clone()
+    }
+    let schema = json_schema();
+    let of = |key: &str| schema["properties"]["network"]["properties"][key]["items"]["pattern"].clone();
+    assert_eq!(of("allow"), pattern::<NetworkRule>());
+    assert_eq!(of("deny"), pattern::<NetworkRule>());
+    assert_eq!(of("ports"), pattern::<PublishedPort>());
+    let modes = NetworkMode::ALL.map(NetworkMode::as_str);
+    assert_eq!(
+        schema["properties"]["network"]["properties"]["mode"]["enum"],
+        serde_json::json!(modes)
+    );
 }
 
 #[test]

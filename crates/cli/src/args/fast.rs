@@ -55,6 +55,7 @@ mod tests {
             "run -q -- sh -c x",
             "run -m 64m --pids 5 -e A=B -e C -v /a:/b:ro --read-only=false ls -la -- --json",
             "run --json --timeout 3s -k --name box -t true",
+            "run --network public --allow preset:npm --deny *.example -p 8080:80 -p 53/udp --dns ::1 true",
             "run --profile restrictive --no-network -w /x -u 0 -C 1.5 --disk 1g -c f --explain true",
             "exec box ls -la",
             "exec -d -e A=B -w /x box -- sh -c x",

@@ -36,8 +36,9 @@ pub struct IsolationArgs {
     /// Deny one destination, whatever is allowed
     #[arg(long, value_name = "RULE")]
     pub deny: Vec<NetworkRule>,
-    /// Let a port of this machine lead into the sandbox; on the loopback unless an address is given
-    #[arg(short = 'p', long = "publish", value_name = "[IP:]HOST:SANDBOX[/udp]")]
+    /// Let a port of this machine lead into the sandbox, as in 8080:80, 53:5353/udp, or 80 for any free one; on the
+    /// loopback unless an address is given, as in 0.0.0.0:8080:80
+    #[arg(short = 'p', long = "publish", value_name = "PORT")]
     pub ports: Vec<PublishedPort>,
     /// Ask this name server, as in 192.0.2.1 or [2001:db8::1]:5353, instead of this machine's
     #[arg(long, value_name = "IP[:PORT]")]
