@@ -26,6 +26,9 @@ const SERVER: &str = "93.184.215.14";
 const RESOLVER: &str = "9.9.9.9";
 const BYTES: u64 = 1 << 28;
 const ROUNDS: usize = 9;
+/// Ports for the many short connections. With one alone, most of what is measured is how the kernel searches for a local
+/// port among those of connections that are over.
+const MANY: std::ops::Range<u16> = 100..164;
 const TASKS: [&str; 5] = ["up", "down", "small", "dns", "latency"];
 
 type Make = fn() -> Option<Contestant>;
@@ -296,14 +299,10 @@ fn servers() {
             left -= buffer.len() as u64;
         }
     });
-    serve(3, |mut stream| {
-        let mut buffer = [0; 4096];
-        while let Ok(1..) = stream.read(&mut buffer) {
-            if stream.write_all(&[7; 1000]).is_err() {
-                return;
-            }
-        }
-    });
+    serve(3, answer);
+    for port in MANY {
+        serve(port, answer);
+    }
     let socket = UdpSocket::bind((RESOLVER, 53)).unwrap();
     std::thread::spawn(move || {
         let mut buffer = [0; 2048];
@@ -324,6 +323,16 @@ fn serve(port: u16, work: fn(TcpStream)) {
                 .unwrap();
         }
     });
+}
+
+/// A small answer to each small request.
+fn answer(mut stream: TcpStream) {
+    let mut buffer = [0; 4096];
+    while let Ok(1..) = stream.read(&mut buffer) {
+        if stream.write_all(&[7; 1000]).is_err() {
+            return;
+        }
+    }
 }
 
 /// One address for every name, kept for no time.
@@ -394,10 +403,11 @@ fn small() -> f64 {
     const EACH: usize = 20;
     let begin = Instant::now();
     let threads: Vec<_> = (0..100)
-        .map(|_| {
-            std::thread::spawn(|| {
-                for _ in 0..EACH {
-                    let mut stream = connect(3).unwrap();
+        .map(|number| {
+            std::thread::spawn(move || {
+                for round in 0..EACH as u16 {
+                    let port = MANY.start + (number * 7 + round) % MANY.len() as u16;
+                    let mut stream = connect(port).unwrap();
                     stream.write_all(b"GET").unwrap();
                     stream.read_exact(&mut [0; 1000]).unwrap();
                 }

@@ -5,8 +5,10 @@
 
 use std::{cell::RefCell, ptr::NonNull, rc::Rc};
 
-/// Most bytes that are kept for the next connections while there are some.
-const KEPT: usize = 16 * 1024 * 1024;
+/// Most rooms that are kept for the next connections while there are some, and what of each stays in memory: many
+/// short connections touch no more, and pay for no memory.
+const KEPT: usize = 256;
+const WARM: usize = 64 * 1024;
 
 /// One mapping.
 struct Mapping {
@@ -30,6 +32,19 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Gives back what a connection of many bytes may have touched.
+    fn cool(&self, used: usize) {
+        if used > WARM {
+            // SAFETY: within the mapping, and nobody has a reference into it: `Room` gave the only one.
+            unsafe {
+                let tail = self.start.as_ptr().add(WARM);
+                libc::madvise(tail.cast(), used - WARM, libc::MADV_DONTNEED);
+            }
+        }
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: exactly what was mapped, and nobody has a reference into it: `Room` gives the only one.
@@ -42,16 +57,17 @@ impl Drop for Mapping {
 pub(crate) struct Rooms(Rc<RefCell<Vec<Mapping>>>);
 
 impl Rooms {
-    /// `length` is a whole number of pages.
+    /// `length` is a whole number of pages. The one that was given back last is the most likely to be in a cache.
     pub fn take(&self, length: usize) -> Option<Room> {
         let mut free = self.0.borrow_mut();
-        let found = free.iter().rposition(|mapping| mapping.length == length);
+        let found = free.iter().rposition(|mapping| mapping.length >= length);
         let mapping = match found {
-            Some(place) => free.swap_remove(place),
+            Some(place) => free.remove(place),
             None => Mapping::new(length)?,
         };
         Some(Room {
             mapping: Some(mapping),
+            length,
             home: self.clone(),
         })
     }
@@ -65,6 +81,7 @@ impl Rooms {
 /// Lent memory. It comes home when this is dropped.
 pub(crate) struct Room {
     mapping: Option<Mapping>,
+    length: usize,
     home: Rooms,
 }
 
@@ -79,8 +96,9 @@ impl Room {
             .mapping
             .as_ref()
             .expect("a room has its mapping until it is dropped");
-        // SAFETY: the mapping is readable, writable and initialised by the kernel; the caller promises the rest.
-        unsafe { std::slice::from_raw_parts_mut(mapping.start.as_ptr(), mapping.length) }
+        // SAFETY: the mapping is at least as long, readable, writable and initialised by the kernel; the caller promises
+        // the rest.
+        unsafe { std::slice::from_raw_parts_mut(mapping.start.as_ptr(), self.length) }
     }
 }
 
@@ -90,8 +108,8 @@ impl Drop for Room {
             return;
         };
         let mut free = self.home.0.borrow_mut();
-        let kept: usize = free.iter().map(|mapping| mapping.length).sum();
-        if kept + mapping.length <= KEPT {
+        if free.len() < KEPT {
+            mapping.cool(self.length);
             free.push(mapping);
         }
     }
@@ -122,8 +140,29 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_is_kept() {
         let rooms = Rooms::default();
-        let taken: Vec<_> = (0..40).map(|_| rooms.take(1024 * 1024).unwrap()).collect();
+        let taken: Vec<_> = (0..KEPT + 10).map(|_| rooms.take(1024 * 1024).unwrap()).collect();
         drop(taken);
-        assert_eq!(rooms.0.borrow().len(), KEPT / (1024 * 1024));
+        assert_eq!(rooms.0.borrow().len(), KEPT);
+    }
+
+    #[test]
+    fn a_larger_room_serves_a_smaller_wish_and_keeps_its_beginning_only() {
+        let rooms = Rooms::default();
+        let mut room = rooms.take(1024 * 1024).unwrap();
+        // SAFETY: gone before the room is.
+        unsafe { room.lend() }.fill(7);
+        drop(room);
+        let mut room = rooms.take(8192).unwrap();
+        // SAFETY: gone before the room is.
+        assert_eq!(unsafe { room.lend() }.len(), 8192);
+        drop(room);
+        let mut room = rooms.take(1024 * 1024).unwrap();
+        // SAFETY: gone before the room is.
+        let bytes = unsafe { room.lend() };
+        assert_eq!(
+            (bytes[WARM - 1], bytes[WARM]),
+            (7, 0),
+            "the rest went back to the system"
+        );
     }
 }
