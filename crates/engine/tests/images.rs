@@ -206,7 +206,10 @@ async fn never_refuses_with_the_command_that_pulls() {
         (error.kind(), error.field()),
         (ErrorKind::NotFound, Some("image"))
     );
-    assert_eq!(error.hint_text(), Some("agentkernel image pull absent:1"));
+    assert_eq!(
+        error.hint_text(),
+        Some("agentkernel image pull absent:1, or --image host for this machine's own programs")
+    );
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Home {
         let mut home = Self::new();
         // The build folder may lie where others cannot look.
         let program = home.folder.path().join("agentkernel");
-        fs::copy(&home.program, &program).expect("the binary can be copied");
+        super::copy_program(&home.program, &program);
         fs::set_permissions(home.folder.path(), fs::Permissions::from_mode(0o755)).expect("own folder");
         for name in ["", "state", "user", "project", "agentkernel"] {
             let path = home.folder.path().join(name);

@@ -46,6 +46,17 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// A program that can be started at once. Another process copies it: a child that a neighbouring test forks at this
+/// moment would inherit our open file, and a program that is open for writing cannot be started.
+pub fn copy_program(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").args([from, to]).status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "{} can be copied",
+        from.display()
+    );
+}
+
 /// Polls until `condition` holds. Panics with `what` after `bound`.
 pub fn wait_until(what: &str, bound: Duration, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -13,7 +13,7 @@ use std::{
 };
 
 use agentkernel_tests::{
-    cli::{Footprint, Home, Outcome, PATIENCE, process_mentions, wait_for, wait_until},
+    cli::{Footprint, Home, Outcome, PATIENCE, copy_program, process_mentions, wait_for, wait_until},
     images::{Compression, Image, Layer, archive},
 };
 use serde_json::Value;
@@ -218,7 +218,7 @@ fn probe_folder(home: &Home) -> PathBuf {
     let folder = home.root().join("probe");
     fs::create_dir_all(&folder).expect("a folder can be made");
     let (program, data) = (folder.join("agentkernel-probe"), folder.join("data"));
-    fs::copy(PROBE, &program).expect("the self-check is built");
+    copy_program(Path::new(PROBE), &program);
     fs::write(&data, DATA).expect("a file can be written");
     for (path, mode) in [(&folder, 0o777), (&program, 0o755), (&data, 0o666)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("own file");

@@ -226,10 +226,7 @@ mod tests {
                 package("crates/engine", &[("registry", false)]),
                 "not on a strictly lower layer",
             ),
-            (
-                package("crates/engine", &[("registry", true)]),
-                "on a higher layer",
-            ),
+            (package("crates/engine", &[("cli", true)]), "on a higher layer"),
             (
                 package("crates/engine", &[("conformance", false)]),
                 "dev-dependency only",

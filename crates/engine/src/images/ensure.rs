@@ -60,7 +60,7 @@ impl Engine {
             });
         }
         if access.policy == PullPolicy::Never {
-            return Err(absent(&reference));
+            return Err(absent(&reference, wish));
         }
         let memory = Memory::of(&self.shared.settings.cache_dir, reference.registry());
         if let (Wish::Detected, Some(why)) = (wish, memory.recall()) {
@@ -174,15 +174,19 @@ fn held_back(progress: Progress) -> agentkernel_pull::Progress {
     })
 }
 
-fn absent(reference: &Reference) -> Error {
+fn absent(reference: &Reference, wish: Wish) -> Error {
     let name = reference.familiar();
+    let mut way_out = format!("agentkernel image pull {name}");
+    if let Wish::Explicit = wish {
+        way_out += ", or --image host for this machine's own programs";
+    }
     Error::new(
         ErrorKind::NotFound,
         "pull",
         format!("the image {name} is not in the store, and nothing may be pulled (--pull never)"),
     )
     .with("field", "image")
-    .hint(format!("agentkernel image pull {name}"))
+    .hint(way_out)
 }
 
 pub(super) fn registries(access: &ImageAccess) -> Registries {
