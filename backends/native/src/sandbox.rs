@@ -282,6 +282,9 @@ impl Shared {
             crate::launch::wait_for_end(&process).await;
         }
         network::wait_for_end(gateway).await;
+        if let Some(gateway) = &live.gateway {
+            gateway.close().await;
+        }
         let group = live.group.take();
         *live = Live::default();
         self.handle().process = None;

@@ -207,7 +207,7 @@ impl Plane {
                 let _ = done.send(publish::open(self, published).await);
             }
             Order::Unpublish(published, done) => {
-                let _ = done.send(publish::close(self, published));
+                let _ = done.send(publish::close(self, published).await);
             }
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use agentkernel_types::Protocol;
 use tokio::{
     net::{TcpListener, UdpSocket},
-    task::AbortHandle,
+    task::JoinHandle,
 };
 
 use crate::{
@@ -42,9 +42,12 @@ pub struct Published {
     pub protocol: Protocol,
 }
 
+/// The number of a port, and who listens there.
+type Open = (u64, JoinHandle<()>);
+
 #[derive(Default)]
 pub(crate) struct Ports {
-    open: RefCell<HashMap<(SocketAddr, Protocol), (u64, AbortHandle)>>,
+    open: RefCell<HashMap<(SocketAddr, Protocol), Open>>,
     numbers: Cell<u64>,
     last: Cell<u16>,
     /// Who is behind a port of the gateway.
@@ -104,22 +107,24 @@ pub(crate) async fn open(plane: &Rc<Plane>, published: Published) -> io::Result<
         }
         Protocol::Icmp => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    let handle = task.abort_handle();
     plane
         .ports
         .open
         .borrow_mut()
-        .insert((bound, published.protocol), (number, handle));
+        .insert((bound, published.protocol), (number, task));
     Ok(bound)
 }
 
-/// Returns whether it was open.
-pub(crate) fn close(plane: &Rc<Plane>, published: Published) -> bool {
+/// Returns whether it was open. Afterwards nobody listens there.
+pub(crate) async fn close(plane: &Rc<Plane>, published: Published) -> bool {
     let key = (published.host, published.protocol);
-    let Some((number, task)) = plane.ports.open.borrow_mut().remove(&key) else {
+    let found = plane.ports.open.borrow_mut().remove(&key);
+    let Some((number, task)) = found else {
         return false;
     };
     task.abort();
+    // The listener goes with the task, which may end only now: cut off is not an error here.
+    let _ = task.await;
     tcp::cut_published(plane, number);
     plane
         .ports

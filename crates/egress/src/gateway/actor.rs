@@ -8,14 +8,14 @@ use agentkernel_types::{
     ErrorKind, IpNetwork, NetworkEvent, NetworkEventKind, NetworkMode, PublishedPort, TimedPolicy,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 
 use crate::{
     Addresses, Device, Egress, HostSockets, Options, Published, Upstreams,
     gateway::{
-        Setup,
+        Order, Setup,
         journal::Journal,
         now_ms, own,
         request::{Answer, Question},
@@ -73,7 +73,7 @@ impl Actor {
     }
 
     /// Until nobody can ask any more, or the plane has ended.
-    pub async fn run(mut self, mut questions: mpsc::Receiver<(Question, oneshot::Sender<Answer>)>) {
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut look = Instant::now() + LOOK_AGAIN;
         loop {
             let ends = rule_ends(self.policy.next_change(now_ms()));
@@ -84,9 +84,9 @@ impl Actor {
                     Some(event) => self.journal.write(event),
                     None => return,
                 },
-                question = questions.recv() => match question {
-                    Some((question, answer)) => drop(answer.send(self.answer(question).await)),
-                    None => return,
+                order = orders.recv() => match order {
+                    Some(Order::Answer(question, answer)) => drop(answer.send(self.answer(question).await)),
+                    Some(Order::Close) | None => return,
                 },
                 () = ends => self.renew().await,
                 () = sleep_until(look) => {

@@ -11,7 +11,11 @@ mod own;
 pub mod process;
 mod request;
 
-use std::{net::SocketAddr, os::unix::net::UnixStream};
+use std::{
+    net::SocketAddr,
+    os::unix::net::UnixStream,
+    sync::{Mutex, PoisonError},
+};
 
 use agentkernel_backend::{Error, Result};
 use agentkernel_types::{ErrorKind, NetworkMode, PublishedPort, SandboxSpec, TimedPolicy};
@@ -19,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     sync::{mpsc, oneshot},
+    task::JoinHandle,
 };
 
 use crate::Device;
@@ -67,8 +72,17 @@ pub struct Gateway(Way);
 
 #[derive(Debug)]
 enum Way {
-    Here(mpsc::Sender<(Question, oneshot::Sender<Answer>)>),
+    Here {
+        orders: mpsc::Sender<Order>,
+        task: Mutex<Option<JoinHandle<()>>>,
+    },
     There(tokio::sync::Mutex<BufReader<tokio::net::UnixStream>>),
+}
+
+/// What the one task that owns a plane is told.
+enum Order {
+    Answer(Question, oneshot::Sender<Answer>),
+    Close,
 }
 
 /// An answer longer than this is not from a gateway of ours.
@@ -77,10 +91,23 @@ const LONGEST_ANSWER: u64 = 64 << 20;
 impl Gateway {
     /// Becomes the gateway of the device, within the calling runtime. The ports are open when this returns.
     pub async fn start(device: Device, setup: Setup, journal: Journal) -> Result<Self> {
-        let (questions, incoming) = mpsc::channel(16);
+        let (orders, incoming) = mpsc::channel(16);
         let actor = actor::Actor::start(device, setup, journal).await?;
-        tokio::spawn(actor.run(incoming));
-        Ok(Self(Way::Here(questions)))
+        let task = Mutex::new(Some(tokio::spawn(actor.run(incoming))));
+        Ok(Self(Way::Here { orders, task }))
+    }
+
+    /// Cuts the sandbox off, and closes its ports, before it returns. One in another process ends with its sandbox.
+    pub async fn close(&self) {
+        let Way::Here { orders, task } = &self.0 else {
+            return;
+        };
+        let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // One that has ended already hears nothing.
+            let _ = orders.send(Order::Close).await;
+            let _ = task.await;
+        }
     }
 
     /// One that runs in another process, behind this connection.
@@ -94,9 +121,12 @@ impl Gateway {
 
     async fn ask(&self, question: Question) -> Result<Answer> {
         let answer = match &self.0 {
-            Way::Here(questions) => {
+            Way::Here { orders, .. } => {
                 let (sender, answer) = oneshot::channel();
-                questions.send((question, sender)).await.map_err(|_| ended())?;
+                orders
+                    .send(Order::Answer(question, sender))
+                    .await
+                    .map_err(|_| ended())?;
                 answer.await.map_err(|_| ended())?
             }
             Way::There(stream) => ask_there(&mut *stream.lock().await, &question)

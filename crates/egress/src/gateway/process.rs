@@ -28,10 +28,10 @@ use tokio::{
 };
 
 use super::{
-    Setup,
+    Order, Setup,
     actor::Actor,
     journal::Journal,
-    request::{Answer, Failure, Question},
+    request::{Answer, Failure},
 };
 use crate::{Device, device::Kind};
 
@@ -62,7 +62,7 @@ pub struct Start<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Order {
+struct Beginning {
     device: Kind,
     setup: Setup,
     journal: PathBuf,
@@ -78,7 +78,7 @@ pub async fn spawn(cx: &Context, start: Start<'_>) -> Result<()> {
         (high(start.first_process)?, FIRST_PROCESS),
     ];
     drop((descriptor, start.listener));
-    let order = Order {
+    let order = Beginning {
         device,
         setup: start.setup,
         journal: start.journal,
@@ -118,7 +118,7 @@ pub async fn spawn(cx: &Context, start: Start<'_>) -> Result<()> {
     }
 }
 
-async fn ready(stream: UnixStream, order: &Order) -> Result<Answer> {
+async fn ready(stream: UnixStream, order: &Beginning) -> Result<Answer> {
     let talk = async {
         stream.set_nonblocking(true)?;
         let mut stream = tokio::net::UnixStream::from_std(stream)?;
@@ -181,7 +181,7 @@ async fn live() -> io::Result<()> {
     let mut owner = BufReader::new(tokio::net::UnixStream::from_std(owner)?);
     let mut line = Vec::new();
     owner.read_until(b'\n', &mut line).await?;
-    let order: Order = serde_json::from_slice(&line)?;
+    let order: Beginning = serde_json::from_slice(&line)?;
     let journal = Journal::in_file(&order.journal)?;
     let actor = match Actor::start(Device::from_parts(order.device, device), order.setup, journal).await {
         Ok(actor) => actor,
@@ -195,21 +195,21 @@ async fn live() -> io::Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener)?;
     owner.write_all(&serde_json::to_vec(&Answer::Done)?).await?;
     drop(owner);
-    let (questions, incoming) = mpsc::channel(16);
+    let (orders, incoming) = mpsc::channel(16);
     // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives.
     let first = unsafe { AsyncFd::register_with_interest(first, Interest::READABLE)? };
     tokio::select! {
         // A pidfd becomes readable when its process ends.
         _ = first.readable() => {}
         () = actor.run(incoming) => {}
-        () = serve(listener, questions) => {}
+        () = serve(listener, orders) => {}
     }
     Ok(())
 }
 
-type Questions = mpsc::Sender<(Question, oneshot::Sender<Answer>)>;
+type Orders = mpsc::Sender<Order>;
 
-async fn serve(listener: tokio::net::UnixListener, questions: Questions) {
+async fn serve(listener: tokio::net::UnixListener, orders: Orders) {
     let room = std::sync::Arc::new(tokio::sync::Semaphore::new(MOST_ASKING));
     loop {
         let permit = std::sync::Arc::clone(&room).acquire_owned().await;
@@ -217,16 +217,16 @@ async fn serve(listener: tokio::net::UnixListener, questions: Questions) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        let questions = questions.clone();
+        let orders = orders.clone();
         tokio::spawn(async move {
             // Whoever asks and goes away is not missed.
-            let _ = converse(stream, questions).await;
+            let _ = converse(stream, orders).await;
             drop(permit);
         });
     }
 }
 
-async fn converse(stream: tokio::net::UnixStream, questions: Questions) -> io::Result<()> {
+async fn converse(stream: tokio::net::UnixStream, orders: Orders) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -241,7 +241,10 @@ async fn converse(stream: tokio::net::UnixStream, questions: Questions) -> io::R
         let question = serde_json::from_slice(&line)?;
         let (sender, answer) = oneshot::channel();
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        questions.send((question, sender)).await.map_err(|_| gone(()))?;
+        orders
+            .send(Order::Answer(question, sender))
+            .await
+            .map_err(|_| gone(()))?;
         let answer = answer.await.map_err(|_| gone(()))?;
         let mut line = serde_json::to_vec(&answer)?;
         line.push(b'\n');

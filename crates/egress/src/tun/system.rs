@@ -9,6 +9,7 @@ use super::prepared::{Prepared, Request};
 /// Requests of `linux/if_tun.h`.
 const SET_INTERFACE: libc::Ioctl = 0x4004_54ca;
 const SET_OFFLOAD: libc::Ioctl = 0x4004_54d0;
+const SET_PERSIST: libc::Ioctl = 0x4004_54cb;
 /// `TUN_F_CSUM`.
 const CHECKSUMS: libc::c_ulong = 1;
 
@@ -59,7 +60,11 @@ pub(super) fn make(device: &OwnedFd, prepared: &Prepared) -> Result<(), Errno> {
     check(unsafe { libc::ioctl(device.as_raw_fd(), SET_INTERFACE, &raw mut request) })?;
     let offload = if prepared.offload { CHECKSUMS } else { 0 };
     // SAFETY: takes a number.
-    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_OFFLOAD, offload) })
+    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_OFFLOAD, offload) })?;
+    // It ends with its namespace and not with our descriptor: to take an interface away costs whoever does it some ten
+    // milliseconds, and a namespace is taken away by a worker of the kernel. Without us it carries nothing.
+    // SAFETY: takes a number.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_PERSIST, 1 as libc::c_ulong) })
 }
 
 pub(super) fn interface(socket: &OwnedFd, call: Call, request: &Request) -> Result<(), Errno> {
