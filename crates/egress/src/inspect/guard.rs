@@ -18,6 +18,16 @@ pub struct FlowGuard {
     state: State,
     /// What came and is not judged yet.
     held: Vec<u8>,
+    claim: Claim,
+}
+
+/// What the connection has said about itself so far.
+enum Claim {
+    Nothing,
+    /// It speaks what has no names, where that is usual.
+    NotNeeded,
+    NoName,
+    Name(DomainName),
 }
 
 /// Why a connection is cut. Nothing of it may be sent any more.
@@ -59,7 +69,38 @@ impl FlowGuard {
             to,
             state,
             held: Vec::new(),
+            claim: Claim::Nothing,
         }
+    }
+
+    /// Judges with another policy from now on, and again what was said before. `silent`: not a byte has left yet.
+    pub fn judge_by(&mut self, policy: Arc<CompiledNetwork>, silent: bool) -> Result<(), Refusal> {
+        let inspects = policy.inspects(&self.pinned, self.to);
+        self.policy = policy;
+        if !inspects || matches!(self.state, State::Cut(_)) {
+            return Ok(());
+        }
+        let result = match &self.claim {
+            Claim::Name(name) => {
+                let name = name.clone();
+                let verdict = self.policy.authority(&name, &self.pinned, self.to);
+                self.require(verdict, Some(name), None)
+            }
+            Claim::NoName => {
+                let verdict = self.policy.anonymous(&self.pinned, self.to);
+                self.require(verdict, None, None)
+            }
+            Claim::NotNeeded => Ok(()),
+            Claim::Nothing if !self.is_transparent() => Ok(()),
+            Claim::Nothing if silent => {
+                self.state = State::Unknown;
+                Ok(())
+            }
+            Claim::Nothing => {
+                Err(self.malformed("the connection began when nobody looked at what it is for"))
+            }
+        };
+        self.remember(result)
     }
 
     /// Nothing more of this connection is looked at: the relay may pass bytes without asking.
@@ -154,13 +195,15 @@ impl FlowGuard {
         if NAMED_PORTS.contains(&self.to.port()) {
             let verdict = self.policy.anonymous(&self.pinned, self.to);
             self.require(verdict, None, None)?;
+        } else {
+            self.claim = Claim::NotNeeded;
         }
         self.state = State::Transparent;
         forward.append(&mut self.held);
         Ok(false)
     }
 
-    fn judge_hello(&self, hello: &ClientHello) -> Result<(), Refusal> {
+    fn judge_hello(&mut self, hello: &ClientHello) -> Result<(), Refusal> {
         let (verdict, name) = match &hello.server_name {
             Some(ServerName::Name(name)) => (
                 self.policy.authority(name, &self.pinned, self.to),
@@ -243,13 +286,14 @@ impl FlowGuard {
         Ok(!self.held.is_empty())
     }
 
-    fn judge_request(&self, head: &RequestHead) -> Result<(), Refusal> {
+    fn judge_request(&mut self, head: &RequestHead) -> Result<(), Refusal> {
         let method = Some(head.method.clone());
         if head.upgrade && self.policy.mode() == NetworkMode::Allowlist {
             return Err(self.malformed("an Upgrade leaves HTTP, where requests can be judged"));
         }
         let Some(authority) = &head.authority else {
-            return self.require(self.policy.anonymous(&self.pinned, self.to), None, method);
+            let verdict = self.policy.anonymous(&self.pinned, self.to);
+            return self.require(verdict, None, method);
         };
         // The scheme here is http, so no port means 80; clients that add none on another port exist.
         if authority.port.is_some_and(|port| port != self.to.port()) {
@@ -263,16 +307,23 @@ impl FlowGuard {
             Host::Address(address) if *address != self.to.ip() => {
                 Err(self.malformed("the Host of the HTTP request is another address"))
             }
-            Host::Address(_) => self.require(self.policy.anonymous(&self.pinned, self.to), None, method),
+            Host::Address(_) => {
+                let verdict = self.policy.anonymous(&self.pinned, self.to);
+                self.require(verdict, None, method)
+            }
         }
     }
 
     fn require(
-        &self,
+        &mut self,
         verdict: Verdict,
         name: Option<DomainName>,
         method: Option<String>,
     ) -> Result<(), Refusal> {
+        self.claim = match &name {
+            Some(name) => Claim::Name(name.clone()),
+            None => Claim::NoName,
+        };
         match verdict.allowed {
             true => Ok(()),
             false => Err(Refusal {

@@ -18,7 +18,7 @@ use super::{Key, machine::Machine, relay, room::Room};
 use crate::{
     dial::{Connection, Outgoing},
     events::{self, Attempt, Direction},
-    inspect::FlowGuard,
+    inspect::{FlowGuard, Refusal},
     packet::Packet,
     plane::{Plane, Way},
     reply::{self, Unreachable},
@@ -35,6 +35,8 @@ pub(crate) struct Flow {
     pub port: Option<u64>,
     way: Option<Way>,
     phase: RefCell<Phase>,
+    /// Of what the sandbox sends. None: it may send what it likes.
+    pub guard: RefCell<Option<FlowGuard>>,
     /// Of the relay, or of the task that waits for the sandbox's answer to our SYN.
     pub waker: RefCell<Option<Waker>>,
     pub cut: Cell<bool>,
@@ -60,6 +62,7 @@ impl Flow {
             port,
             way,
             phase: RefCell::new(phase),
+            guard: RefCell::default(),
             waker: RefCell::default(),
             cut: Cell::new(false),
             sent: Cell::new(0),
@@ -102,14 +105,40 @@ impl Flow {
             return;
         }
         let to = self.key.outside;
-        let Some(verdict) = plane.lost(old, to, self.names(), Protocol::Tcp) else {
-            return;
+        let refusal = match plane.lost(old, to, self.names(), Protocol::Tcp) {
+            Some(verdict) => Refusal {
+                verdict,
+                name: self.names().last().cloned(),
+                method: None,
+            },
+            None => match self.guard_by(plane) {
+                Err(refusal) => refusal,
+                Ok(()) => return,
+            },
         };
-        let name = self.names().last().cloned();
+        self.refused(plane, Attempt::Existing, refusal);
+        self.cut(plane);
+    }
+
+    /// What was said before is judged again, and what comes is judged by the policy of now.
+    fn guard_by(&self, plane: &Plane) -> Result<(), Refusal> {
+        let mut guard = self.guard.borrow_mut();
+        let policy = plane.policy.borrow().clone();
+        guard
+            .as_mut()
+            .map_or(Ok(()), |guard| guard.judge_by(policy, self.sent.get() == 0))
+    }
+
+    pub fn refused(&self, plane: &Plane, attempt: Attempt, refusal: Refusal) {
+        let Refusal {
+            verdict,
+            name,
+            method,
+        } = refusal;
+        let to = Some(self.key.outside);
         plane
             .events
-            .denied(Attempt::Existing, name, Some(to), Protocol::Tcp, verdict);
-        self.cut(plane);
+            .denied_request(attempt, name, to, Protocol::Tcp, method, verdict);
     }
 
     /// Both sides see a reset.
@@ -173,27 +202,25 @@ pub(super) fn leave(plane: &Rc<Plane>, key: Key, way: Way, syn: &[u8]) {
         let dialled = timeout(DIALLING, dial(&plane, &flow)).await;
         plane.tcp.dialling.set(plane.tcp.dialling.get() - 1);
         match dialled.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok((mut stream, _)) if flow.cut.get() => {
+            Ok(mut stream) if flow.cut.get() => {
                 stream.reset_on_drop();
                 flow.refuse(&plane, None);
             }
-            Ok((stream, guard)) => flow.carry(&plane, stream, guard).await,
+            Ok(stream) => flow.carry(&plane, stream).await,
             Err(error) => flow.refuse(&plane, Some(error)),
         }
         flow.end(&plane);
     });
 }
 
-type Dialled = (Box<dyn Connection>, Option<FlowGuard>);
-
-async fn dial(plane: &Rc<Plane>, flow: &Flow) -> io::Result<Dialled> {
+async fn dial(plane: &Rc<Plane>, flow: &Flow) -> io::Result<Box<dyn Connection>> {
     match &flow.way {
         Some(Way::Resolver) => {
             let (ours, theirs) = tokio::io::duplex(RESOLVER_ROOM);
             tokio::task::spawn_local(crate::dns::serve_stream(Rc::clone(plane), theirs));
-            Ok((Box::new(ours), None))
+            Ok(Box::new(ours))
         }
-        Some(Way::Host(service, _)) => Ok((dial_host(plane, *service).await?, None)),
+        Some(Way::Host(service, _)) => dial_host(plane, *service).await,
         Some(Way::Out(names, _)) => {
             let outgoing = Outgoing {
                 to: flow.key.outside,
@@ -201,10 +228,9 @@ async fn dial(plane: &Rc<Plane>, flow: &Flow) -> io::Result<Dialled> {
             };
             let stream = plane.dial.connect(outgoing).await?;
             let policy: std::sync::Arc<CompiledNetwork> = plane.policy.borrow().clone();
-            Ok((
-                stream,
-                Some(FlowGuard::new(policy, names.clone(), flow.key.outside)),
-            ))
+            let guard = FlowGuard::new(policy, names.clone(), flow.key.outside);
+            *flow.guard.borrow_mut() = Some(guard);
+            Ok(stream)
         }
         None => Err(io::ErrorKind::InvalidInput.into()),
     }
@@ -258,12 +284,7 @@ impl Flow {
     }
 
     /// Answers the SYN and carries bytes until the end.
-    async fn carry(
-        self: &Rc<Self>,
-        plane: &Rc<Plane>,
-        mut stream: Box<dyn Connection>,
-        guard: Option<FlowGuard>,
-    ) {
+    async fn carry(self: &Rc<Self>, plane: &Rc<Plane>, mut stream: Box<dyn Connection>) {
         let syn = match &mut *self.phase.borrow_mut() {
             Phase::Dialling(syn) => std::mem::take(syn),
             _ => return,
@@ -278,17 +299,17 @@ impl Flow {
         machine.take(&plane.link, &syn);
         machine.turn(&plane.link);
         *self.phase.borrow_mut() = Phase::Open(Box::new(machine));
-        self.pass(plane, stream, guard).await;
+        self.pass(plane, stream).await;
     }
 
     /// Carries bytes between an open machine and the stream, and tells both ends of it.
-    async fn pass(self: &Rc<Self>, plane: &Rc<Plane>, stream: Box<dyn Connection>, guard: Option<FlowGuard>) {
+    async fn pass(self: &Rc<Self>, plane: &Rc<Plane>, stream: Box<dyn Connection>) {
         let description = self.describe(plane);
         let (begin, quiet) = (Instant::now(), matches!(self.way, Some(Way::Resolver)));
         if !quiet {
             plane.events.opened(&description);
         }
-        relay::Relay::new(Rc::clone(plane), Rc::clone(self), stream, guard).await;
+        relay::Relay::new(Rc::clone(plane), Rc::clone(self), stream).await;
         if !quiet {
             plane
                 .events
@@ -316,7 +337,7 @@ pub(crate) async fn enter(plane: Rc<Plane>, key: Key, port: u64, mut stream: Box
         answer = flow.knock(&plane).await;
     }
     match answer {
-        Answer::Open => flow.pass(&plane, stream, None).await,
+        Answer::Open => flow.pass(&plane, stream).await,
         Answer::Refused | Answer::Never => stream.reset_on_drop(),
     }
     flow.end(&plane);

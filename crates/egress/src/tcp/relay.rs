@@ -24,7 +24,6 @@ use crate::{
     inspect::{FlowGuard, Refusal},
     plane::Plane,
 };
-use agentkernel_types::Protocol;
 
 /// Rounds of copying before other flows have their turn.
 const ROUNDS: usize = 8;
@@ -35,7 +34,6 @@ pub(super) struct Relay {
     plane: Rc<Plane>,
     flow: Rc<Flow>,
     stream: Box<dyn Connection>,
-    guard: Option<FlowGuard>,
     /// What the guard let through and the far end has not taken yet.
     passed: Vec<u8>,
     taken: usize,
@@ -60,17 +58,11 @@ impl From<io::Error> for Broken {
 }
 
 impl Relay {
-    pub fn new(
-        plane: Rc<Plane>,
-        flow: Rc<Flow>,
-        stream: Box<dyn Connection>,
-        guard: Option<FlowGuard>,
-    ) -> Self {
+    pub fn new(plane: Rc<Plane>, flow: Rc<Flow>, stream: Box<dyn Connection>) -> Self {
         Self {
             plane,
             flow,
             stream,
-            guard,
             passed: Vec::new(),
             taken: 0,
             sent_all: false,
@@ -93,10 +85,13 @@ impl Relay {
 
     fn outward(&mut self, context: &mut Context<'_>) -> Result<bool, Broken> {
         let mut moved = false;
-        if self.guard.as_ref().is_some_and(FlowGuard::is_transparent) && self.passed.is_empty() {
-            self.guard = None;
-        }
-        if self.guard.is_none() {
+        let free = self
+            .flow
+            .guard
+            .borrow()
+            .as_ref()
+            .is_none_or(FlowGuard::is_transparent);
+        if free && self.passed.is_empty() {
             moved |= self.send_directly(context)?;
         } else {
             moved |= self.send_guarded(context)?;
@@ -128,9 +123,6 @@ impl Relay {
 
     fn send_guarded(&mut self, context: &mut Context<'_>) -> Result<bool, Broken> {
         let mut moved = self.flush(context)?;
-        let Some(guard) = &mut self.guard else {
-            return Ok(moved);
-        };
         if !self.passed.is_empty() {
             return Ok(moved);
         }
@@ -140,6 +132,10 @@ impl Relay {
             if !socket.can_recv() {
                 return Ok(false);
             }
+            let mut guard = self.flow.guard.borrow_mut();
+            let Some(guard) = &mut *guard else {
+                return Ok(false);
+            };
             let result = socket.recv(|bytes| {
                 let bytes = &bytes[..bytes.len().min(MOUTHFUL)];
                 (bytes.len(), guard.push(bytes, passed).map(|()| !bytes.is_empty()))
@@ -181,8 +177,10 @@ impl Relay {
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> Result<bool, Broken> {
-        if let Some(mut guard) = self.guard.take() {
+        if let Some(guard) = &mut *self.flow.guard.borrow_mut() {
             guard.finish(&mut self.passed).map_err(Broken::Refused)?;
+        }
+        if !self.passed.is_empty() {
             self.flush(context)?;
             if !self.passed.is_empty() {
                 return Ok(true);
@@ -235,14 +233,7 @@ impl Relay {
     /// Says to both sides that this did not end well.
     fn break_off(&mut self, why: Broken) {
         if let Broken::Refused(refusal) = why {
-            let to = Some(self.flow.key.outside);
-            let Refusal {
-                verdict,
-                name,
-                method,
-            } = refusal;
-            let events = &self.plane.events;
-            events.denied_request(Attempt::Claim, name, to, Protocol::Tcp, method, verdict);
+            self.flow.refused(&self.plane, Attempt::Claim, refusal);
         }
         self.stream.reset_on_drop();
         self.flow.cut(&self.plane);

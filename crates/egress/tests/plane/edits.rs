@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use agentkernel_types::{Attempt, NetworkEventKind};
 
 use crate::{
-    world::{OTHER, SERVER, World, allowlist, echo, open},
+    world::{OTHER, SERVER, World, allowlist, echo, open, public},
     world_or_return,
 };
 
@@ -99,4 +99,61 @@ fn datagrams_stop_with_their_allowance() {
     // Answered only after everything before it was handled.
     let _ = world.resolve("good.test");
     assert_eq!(arrived.load(std::sync::atomic::Ordering::SeqCst), before);
+}
+
+fn ask(stream: &mut std::net::TcpStream, host: &str) -> std::io::Result<()> {
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    stream.read_exact(&mut vec![0; request.len()])
+}
+
+#[test]
+fn the_next_request_of_a_kept_connection_is_judged_by_the_new_policy() {
+    let world = world_or_return!(public());
+    let mut before = public();
+    before.deny = vec!["evil.test".parse().unwrap()];
+    world.apply(&before);
+    let to = world.serve(SERVER, 80, echo);
+    let mut stream = world.connect(to).unwrap();
+    ask(&mut stream, "good.test").unwrap();
+    ask(&mut stream, "other.test").unwrap();
+    ask(&mut stream, "good.test").unwrap();
+    let mut after = public();
+    after.deny = vec!["evil.test".parse().unwrap(), "other.test".parse().unwrap()];
+    world.apply(&after);
+    ask(&mut stream, "good.test").expect("it is not touched");
+    assert!(ask(&mut stream, "other.test").is_err());
+}
+
+#[test]
+fn what_a_connection_said_it_is_for_is_judged_again() {
+    let mut world = world_or_return!(public());
+    let deny = |name: &str| {
+        let mut policy = public();
+        policy.deny = vec!["never.test".parse().unwrap(), name.parse().unwrap()];
+        policy
+    };
+    world.apply(&deny("evil.test"));
+    let to = world.serve(SERVER, 80, echo);
+    let mut stream = world.connect(to).unwrap();
+    ask(&mut stream, "good.test").unwrap();
+    world.apply(&deny("good.test"));
+    assert!(say(&mut stream).is_err(), "its name is denied now");
+    world.wait_for(
+        |event| matches!(event, NetworkEventKind::Denied(denial) if denial.attempt == Attempt::Existing),
+    );
+}
+
+#[test]
+fn a_connection_that_nobody_looked_at_ends_when_names_begin_to_count() {
+    let world = world_or_return!(public());
+    let to = world.serve(SERVER, 80, echo);
+    let (mut used, mut fresh) = (world.connect(to).unwrap(), world.connect(to).unwrap());
+    ask(&mut used, "evil.test").unwrap();
+    let mut after = public();
+    after.deny = vec!["evil.test".parse().unwrap()];
+    world.apply(&after);
+    assert!(ask(&mut used, "good.test").is_err(), "it may be for anybody");
+    ask(&mut fresh, "good.test").expect("it had said nothing yet");
+    assert!(ask(&mut fresh, "evil.test").is_err());
 }

@@ -12,5 +12,7 @@ mod lookups;
 mod published;
 #[path = "relay.rs"]
 mod relay;
+#[path = "tls.rs"]
+mod tls;
 
 const ATTACHMENT: Attachment = Attachment::Tun;

@@ -13,5 +13,7 @@ mod lookups;
 mod published;
 #[path = "relay.rs"]
 mod relay;
+#[path = "tls.rs"]
+mod tls;
 
 const ATTACHMENT: Attachment = Attachment::Veth;
