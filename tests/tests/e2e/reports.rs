@@ -51,7 +51,7 @@ fn a_run_as_json_is_one_event_a_line() {
     let first = &events[0];
     assert_eq!(
         find(first, "network").and_then(|mode| mode.as_str()),
-        Some("host"),
+        Some("public"),
         "{first}"
     );
     assert_eq!(

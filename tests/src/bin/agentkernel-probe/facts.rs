@@ -88,7 +88,8 @@ impl Facts {
         self.values.contains_key("image")
     }
 
-    pub fn shares_network(&self) -> bool {
+    /// Behind a gateway: no profile shares the host's.
+    pub fn has_network(&self) -> bool {
         self.profile != Profile::Restrictive
     }
 
