@@ -14,12 +14,13 @@ const ROOM: usize = 256;
 /// `struct nlmsghdr` and `struct ifinfomsg`.
 const HEADER: usize = 16;
 const INTERFACE: usize = 16;
+/// `struct ifaddrmsg`, and where in a message the interface's number stands.
 const ADDRESSING: usize = 8;
+const INTERFACE_NUMBER: usize = HEADER + 4;
 
 /// Attributes of `linux/if_link.h`.
+/// And `IFA_ADDRESS`.
 const ADDRESS: u16 = 1;
-/// The same number for `IFA_ADDRESS`, and where the interface's number stands in `struct ifaddrmsg`.
-const INTERFACE_NUMBER: usize = HEADER + 4;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
 const LINK: u16 = 18;

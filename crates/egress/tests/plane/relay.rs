@@ -216,3 +216,37 @@ fn the_end_of_the_plane_is_the_end_of_every_connection() {
         "the device is gone: {error}"
     );
 }
+
+/// A program may give the kernel many datagrams as one piece, as those that speak QUIC do.
+#[test]
+fn datagrams_that_were_sent_as_one_piece_arrive_one_by_one() {
+    use std::sync::atomic::Ordering;
+    let world = world_or_return!(open());
+    let arrived = world.trap(SERVER, 9);
+    let offered = world.sandbox.run(|| {
+        use std::os::fd::AsRawFd;
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        let (size, length) = (100i32, size_of::<i32>() as libc::socklen_t);
+        // SAFETY: the option takes one number.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_UDP,
+                libc::UDP_SEGMENT,
+                (&raw const size).cast(),
+                length,
+            )
+        };
+        socket.send_to(&[7; 500], (SERVER, 9)).unwrap();
+        result == 0
+    });
+    if !offered {
+        return eprintln!("not tested: this kernel does not cut datagrams");
+    }
+    // Five of a hundred bytes; each counts one more.
+    let begin = std::time::Instant::now();
+    while arrived.load(Ordering::SeqCst) < 505 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{arrived:?}");
+        std::thread::yield_now();
+    }
+}
