@@ -167,9 +167,9 @@ impl Profile {
 }
 
 /// bubblewrap with the same namespaces, root and capabilities. It has neither our seccomp filter nor landlock,
-/// and no agent that serves further commands: what is compared is what it can do of ours.
+/// an empty network where ours has a gateway, and no agent that serves further commands: what is compared is what it can do of ours.
 pub fn bubblewrap(profile: Profile, command: &[&str]) -> Option<Command> {
-    let mut bubblewrap = isolated(profile)?;
+    let mut bubblewrap = isolated()?;
     bubblewrap.args(["--ro-bind", "/usr", "/usr", "--ro-bind", "/etc", "/etc"]);
     for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
         let path = Path::new("/").join(name);
@@ -198,7 +198,7 @@ pub fn bubblewrap(profile: Profile, command: &[&str]) -> Option<Command> {
 
 /// The same, with all files of another root.
 pub fn bubblewrap_on(root: &Path, profile: Profile, command: &[&str]) -> Option<Command> {
-    let mut bubblewrap = isolated(profile)?;
+    let mut bubblewrap = isolated()?;
     let bind = match profile {
         Profile::Moderate => "--bind",
         Profile::Restrictive => "--ro-bind",
@@ -209,7 +209,7 @@ pub fn bubblewrap_on(root: &Path, profile: Profile, command: &[&str]) -> Option<
     Some(bubblewrap)
 }
 
-fn isolated(profile: Profile) -> Option<Command> {
+fn isolated() -> Option<Command> {
     let mut bubblewrap = Command::new(in_path("bwrap")?);
     bubblewrap.args([
         "--unshare-all",
@@ -220,9 +220,6 @@ fn isolated(profile: Profile) -> Option<Command> {
         "--clearenv",
     ]);
     bubblewrap.args(["--setenv", "PATH", "/usr/bin:/bin", "--hostname", "sandbox"]);
-    if matches!(profile, Profile::Moderate) {
-        bubblewrap.arg("--share-net");
-    }
     Some(bubblewrap)
 }
 

@@ -26,16 +26,22 @@ pub fn idle_sandbox(subject: &Subject, _rounds: usize) -> Result<Vec<Row>> {
         wait_until_alone(init)?;
         private_kibibytes(init)
     });
+    let carrier = find_gateway().and_then(private_kibibytes);
     subject.call(&["remove", "-f", KEPT])?;
     let name = "memory of an idle kept sandbox".to_owned();
     let ours = Some(Summary::single(kibibytes?));
-    Ok(vec![Row {
+    let row = |name, ours, goal| Row {
         name,
         unit: "KiB",
         ours,
         peer: None,
-        goal: Some(Goal::Value(1024.0)),
-    }])
+        goal: Some(Goal::Value(goal)),
+    };
+    let gateway = Some(Summary::single(carrier?));
+    Ok(vec![
+        row(name, ours, 1024.0),
+        row("memory of its gateway".to_owned(), gateway, 2048.0),
+    ])
 }
 
 /// Private pages, clean and dirty. What is shared costs nothing more for one more sandbox.
@@ -66,6 +72,17 @@ fn find_init() -> Result<u32> {
                 _ => pid = status_field(pid, "PPid:")?.parse().ok()?,
             }
         }
+    })
+}
+
+/// The process that carries the sandbox's network.
+fn find_gateway() -> Result<u32> {
+    poll("the sandbox's gateway", || {
+        pids().find(|pid| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let mut words = line.split(|byte| *byte == 0).skip(1);
+            words.next() == Some(b"carry-network") && words.next() == Some(KEPT.as_bytes())
+        })
     })
 }
 

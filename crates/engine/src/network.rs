@@ -70,7 +70,9 @@ impl Networks for Engine {
         let cx = Context::default();
         let opened = self.open(&cx, name).await?;
         let running = opened.sandbox.state(&cx).await? == SandboxState::Running;
-        let recorded = opened.record.spec.network;
+        let mut recorded = opened.record.spec.network;
+        let now = now_ms();
+        recorded.temporary.retain(|rule| rule.until_ms > now);
         let policy = match opened
             .sandbox
             .network()
