@@ -117,6 +117,15 @@ impl Egress {
         !self.orders.is_closed()
     }
 
+    /// Cuts off a sandbox that is over, or will be in a moment: its device is left to the end of its namespace.
+    pub async fn leave(self) {
+        let (done, answer) = oneshot::channel();
+        if self.order(Order::Leave(done)).await.is_ok() {
+            let _ = answer.await;
+        }
+        self.shutdown();
+    }
+
     /// Cuts the sandbox off and waits until everything is closed.
     pub fn shutdown(mut self) {
         self.stop();

@@ -123,6 +123,15 @@ impl Link {
         })
     }
 
+    /// Before the end of a sandbox: its kernel takes the device away with the namespace, by a worker. To close it costs
+    /// whoever does it some ten milliseconds.
+    pub fn leave(&self) {
+        if matches!(self.form, Form::Described | Form::Plain { socket: false }) {
+            // Otherwise closing it takes longer.
+            let _ = crate::tun::let_it_stay(self.descriptor.get_ref());
+        }
+    }
+
     /// What one connection may have under way from the sandbox, so that the device loses nothing of it.
     pub fn most_under_way(&self) -> usize {
         self.backlog.map_or(usize::MAX, |backlog| backlog / 8 * 5)

@@ -39,6 +39,7 @@ pub(crate) enum Order {
     Apply(Arc<CompiledNetwork>, oneshot::Sender<()>),
     Publish(Published, oneshot::Sender<io::Result<SocketAddr>>),
     Unpublish(Published, oneshot::Sender<bool>),
+    Leave(oneshot::Sender<()>),
 }
 
 pub(crate) struct Plane {
@@ -205,6 +206,10 @@ impl Plane {
             }
             Order::Publish(published, done) => {
                 let _ = done.send(publish::open(self, published).await);
+            }
+            Order::Leave(done) => {
+                self.link.leave();
+                let _ = done.send(());
             }
             Order::Unpublish(published, done) => {
                 let _ = done.send(publish::close(self, published).await);

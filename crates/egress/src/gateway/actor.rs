@@ -86,7 +86,8 @@ impl Actor {
                 },
                 order = orders.recv() => match order {
                     Some(Order::Answer(question, answer)) => drop(answer.send(self.answer(question).await)),
-                    Some(Order::Close) | None => return,
+                    Some(Order::Close) => return self.egress.leave().await,
+                    None => return,
                 },
                 () = ends => self.renew().await,
                 () = sleep_until(look) => {

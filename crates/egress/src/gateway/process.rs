@@ -198,10 +198,14 @@ async fn live() -> io::Result<()> {
     let (orders, incoming) = mpsc::channel(16);
     // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives.
     let first = unsafe { AsyncFd::register_with_interest(first, Interest::READABLE)? };
+    let end = orders.clone();
+    let mut work = std::pin::pin!(actor.run(incoming));
     tokio::select! {
         // A pidfd becomes readable when its process ends.
-        _ = first.readable() => {}
-        () = actor.run(incoming) => {}
+        _ = first.readable() => {
+            let _ = tokio::join!(end.send(Order::Close), work);
+        }
+        () = &mut work => {}
         () = serve(listener, orders) => {}
     }
     Ok(())

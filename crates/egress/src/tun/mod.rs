@@ -17,6 +17,7 @@ use rustix::io::Errno;
 pub use handover::{hand_over, take_over};
 pub use prepared::{Prepared, prepare};
 use system::Call;
+pub(crate) use system::let_it_stay;
 
 /// Where the kernel offers the device.
 pub const DEVICE: &CStr = c"/dev/net/tun";

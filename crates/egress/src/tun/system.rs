@@ -60,9 +60,11 @@ pub(super) fn make(device: &OwnedFd, prepared: &Prepared) -> Result<(), Errno> {
     check(unsafe { libc::ioctl(device.as_raw_fd(), SET_INTERFACE, &raw mut request) })?;
     let offload = if prepared.offload { CHECKSUMS } else { 0 };
     // SAFETY: takes a number.
-    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_OFFLOAD, offload) })?;
-    // It ends with its namespace and not with our descriptor: to take an interface away costs whoever does it some ten
-    // milliseconds, and a namespace is taken away by a worker of the kernel. Without us it carries nothing.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), SET_OFFLOAD, offload) })
+}
+
+/// From now on it ends with its namespace and not with its descriptor.
+pub(crate) fn let_it_stay(device: &OwnedFd) -> Result<(), Errno> {
     // SAFETY: takes a number.
     check(unsafe { libc::ioctl(device.as_raw_fd(), SET_PERSIST, 1 as libc::c_ulong) })
 }
