@@ -81,6 +81,33 @@ fn no_gateway_outlives_its_sandbox() {
 }
 
 #[test]
+fn a_gateway_has_given_up_what_it_does_not_need() {
+    let Some(place) = Place::new() else { return };
+    let name = "without-privileges";
+    place.create(name, &["--network", "public", "-p", "81:80"]);
+    let [gateway] = gateways(name)[..] else {
+        panic!("one process carries it")
+    };
+    for task in fs::read_dir(format!("/proc/{gateway}/task"))
+        .expect("it runs")
+        .flatten()
+    {
+        let status = fs::read_to_string(task.path().join("status")).expect("it runs");
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+        };
+        // Nothing but CAP_NET_BIND_SERVICE.
+        assert_eq!(field("CapEff:"), Some("0000000000000400"), "{status}");
+        assert_eq!(field("CapPrm:"), Some("0000000000000400"), "{status}");
+        assert_eq!(field("NoNewPrivs:"), Some("1"), "{status}");
+    }
+    place.home.call(["port", "publish", name, "82:80"]).success();
+}
+
+#[test]
 fn the_verb_that_nobody_types_does_nothing() {
     let Some(place) = Place::new() else { return };
     place.home.call(["carry-network"]).expect_code(2);
